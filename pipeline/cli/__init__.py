@@ -1,0 +1,34 @@
+"""The command `pixelship`. Each command's module is light: what is heavy is imported when it runs."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline import __version__
+from pipeline.cli.check import check
+from pipeline.cli.group import PixelshipGroup
+from pipeline.cli.keys import keys
+from pipeline.cli.load import load
+from pipeline.cli.query import query
+from pipeline.cli.sign import sign
+
+
+@click.group(cls=PixelshipGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pixelship")
+def main() -> None:
+    """Pixel tracking without a server.
+
+    A 1x1 GIF on nginx or a CDN, its access log, and this command: it checks each URL's signature,
+    tells people from machines, and loads each view once into the table that the URL names.
+
+    \b
+    Start here:
+      pixelship keys new
+      pixelship sign --key story-1 --canonical https://example.org/a --to news.pageviews
+      pixelship load access.log
+      pixelship query "SELECT key, count(*) AS views FROM news.pageviews GROUP BY key"
+    """
+
+
+for command in (load, sign, check, keys, query):
+    main.add_command(command)

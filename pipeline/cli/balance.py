@@ -1,0 +1,109 @@
+"""What `pixelship load` shows: progress while it runs, the balance sheet at its end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.warehouses.contract import Report
+
+_MOST_FAULTS = 20
+
+
+class LoadProgress:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("Reading"),
+            BarColumn(),
+            TaskProgressColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[lines_per_second]:,.0f} lines/s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("load", total=None, lines_per_second=0.0)
+
+    def __enter__(self) -> LoadProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, stored_bytes: int, lines: int, total_bytes: int) -> None:
+        """Shows how far the workers are."""
+        elapsed = self._bar.tasks[0].elapsed or 0.0
+        speed = lines / elapsed if elapsed else 0.0
+        self._bar.update(
+            self._task, completed=stored_bytes, total=total_bytes, lines_per_second=speed
+        )
+
+
+def print_balance(report: Report) -> None:
+    """Prints the balance sheet."""
+    console = Console(highlight=False)
+    if report.batch is None:
+        console.print(f"Nothing new: {report.unchanged} files were loaded before.")
+    else:
+        known = f", {report.unchanged} loaded before" if report.unchanged else ""
+        console.print(
+            f"Batch {report.batch}: {report.objects} files{known}, {report.bytes:,} bytes, "
+            f"{report.total.lines:,} lines in {report.seconds:.1f} s"
+        )
+        console.print(_sheet(report))
+    if report.unparked:
+        _print_rows(console, "Loaded from parking", report.unparked)
+    for destination, rows in sorted(report.parked.items()):
+        console.print(
+            Text(f"Parked: {rows:,} rows for {destination}: {report.parked_why[destination]}.")
+        )
+    for fault in report.faults[:_MOST_FAULTS]:
+        console.print(Text(f"Damaged: {fault.object} at byte {fault.position:,}: {fault.fault}."))
+    if len(report.faults) > _MOST_FAULTS:
+        console.print(
+            f"Damaged: {len(report.faults) - _MOST_FAULTS} places more; --json tells all."
+        )
+
+
+def _sheet(report: Report) -> Table:
+    """The lines and their fates; they add up."""
+    total = report.total
+    table = Table("fate of the lines", "lines", "")
+    table.columns[1].justify = "right"
+    table.add_row("accepted", f"{total.accepted:,}", "views, loaded")
+    for destination, rows in sorted(report.destinations.items()):
+        table.add_row(Text(f"  {destination}"), f"{rows:,}", "", style="dim")
+    table.add_row("bot", f"{total.bot:,}", "verified views by machines: counted, not loaded")
+    table.add_row("duplicate", f"{total.duplicate:,}", "views that were there already")
+    table.add_row("not_pixel", f"{total.not_pixel:,}", "other paths, methods or statuses")
+    table.add_row("header", f"{total.header:,}", "blank lines and headers")
+    table.add_row("rejected", f"{total.rejected.total():,}", "kept in pixelship.rejects")
+    for reason, lines in total.rejected.most_common():
+        table.add_row(f"  {reason}", f"{lines:,}", "", style="dim")
+    table.add_section()
+    table.add_row("lines", f"{total.lines:,}", "the sum", style="bold")
+    return table
+
+
+def _print_rows(console: Console, title: str, rows: dict[str, int]) -> None:
+    for destination, count in sorted(rows.items()):
+        console.print(Text(f"{title}: {count:,} rows into {destination}."))

@@ -1,0 +1,26 @@
+"""What a dialect makes of query strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What distinct query strings claim, one row each.
+
+    `reason` is the first `Reason` against the claim (0: none); `key_number` is the verifying key's
+    place in the ring, or `NO_KEY`. `params` is the JSON text of the signed parameters that have no
+    column of their own, null where there are none.
+    """
+
+    reason: npt.NDArray[np.int8]
+    key_number: npt.NDArray[np.int8]
+    key: pa.StringArray
+    canonical: pa.StringArray
+    destination: pa.StringArray
+    params: pa.StringArray

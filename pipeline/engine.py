@@ -1,0 +1,196 @@
+"""The way of the data, from a block of log bytes to rows: pure, Arrow in and Arrow out.
+
+    blocks → format → decode → verify → classify → enrich → route → shape
+
+`Engine.process` reads like that line. Rows keep their place to the end; the first stage that
+refuses one gives its reason; then there is one split, into views, bots and rejects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import shape
+from pipeline.blocks import MOST_LINE_BYTES, Block, Lines, read_blocks
+from pipeline.columns import Rows, encode, to_text
+from pipeline.dialects import prx
+from pipeline.formats import Format, Parsed, detect
+from pipeline.formats.contract import NO_ROWS, requests
+from pipeline.model import Reason, Tally
+from pipeline.options import Rules
+from pipeline.shape import Judged, Origin, Reasons
+from pipeline.signing import NO_KEY
+from pipeline.transforms.classify import Classifier
+from pipeline.transforms.enrich import client_addresses
+
+_METHODS = (b"GET", b"HEAD")
+_STATUSES = (b"200", b"204", b"304")
+_SNIFF_BLOCK_BYTES = 1 << 16
+_SNIFF_MOST_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a block's lines.
+
+    `events` holds the views sorted by destination, `destinations` says which rows are whose;
+    `rejects` and `bot_hits` have the columns of their schemas.
+    """
+
+    tally: Tally
+    events: pa.RecordBatch
+    destinations: dict[str, slice]
+    rejects: list[pa.RecordBatch]
+    bot_hits: pa.RecordBatch
+
+
+class Engine:
+    """Judges blocks by fixed rules; keeps nothing between blocks but a cache of user agents."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._classifier = Classifier()
+
+    def process(self, block: Block, format_: Format | None, origin: Origin) -> Outcome:
+        """A block's lines as views by destination, bots by hour, and rejects with their reasons.
+
+        `format_` is None where no format knows the object's lines: all of them are malformed.
+        """
+        every = block.lines()
+        too_long = np.flatnonzero(every.lengths > MOST_LINE_BYTES)
+        lines = _records(every)
+        parsed = format_.parse(lines) if format_ else _all_malformed(lines)
+        judged = self.judge(select_pixels(parsed.requests, self._rules.paths), lines)
+        reasons = first_reasons(judged, self._rules)
+        is_bot = (reasons == 0) & judged.agent.look_up(judged.agents.is_bot, False).astype(np.bool_)
+        views, destinations = shape.sort_by_destination(
+            judged, np.flatnonzero((reasons == 0) & ~is_bot)
+        )
+        rejects = [
+            _rejects(every, too_long, Reason.TOO_LONG, origin),
+            _rejects(lines, parsed.malformed, Reason.MALFORMED_LINE, origin),
+            _rejected_requests(lines, judged, reasons, origin),
+        ]
+        tally = Tally(
+            lines=len(every),
+            header=len(every) - len(too_long) - len(lines),
+            not_pixel=parsed.requests.num_rows - judged.requests.num_rows,
+            accepted=len(views),
+            bot=int(is_bot.sum()),
+            rejected=_count_reasons(rejects),
+        )
+        events = shape.events(judged, views, origin, self._rules)
+        bot_hits = shape.bot_hits(judged, np.flatnonzero(is_bot), origin)
+        return Outcome(tally, events, destinations, rejects, bot_hits)
+
+    def judge(self, pixels: pa.RecordBatch, lines: Lines) -> Judged:
+        """Finds out about pixel requests: what their URLs claim, who sent them, from where."""
+        query = encode(pixels.column("query")).compact()
+        agent = encode(pixels.column("user_agent")).compact()
+        agent = agent.with_values(to_text(agent.values))
+        return Judged(
+            requests=pixels,
+            position=lines.position[pixels.column("line").to_numpy()],
+            query=query.codes,
+            claims=prx.read_claims(query.values, self._rules),
+            agent=agent,
+            agents=self._classifier.classify(agent.values),
+            address=client_addresses(
+                pixels.column("ip"), pixels.column("forwarded_for"), self._rules.trusted_proxies
+            ),
+        )
+
+
+def first_reasons(judged: Judged, rules: Rules) -> Reasons:
+    """For each request the first `Reason` against it, 0 where there is none."""
+    none = np.int8(max(Reason) + 1)
+    claimed = np.append(judged.claims.reason, np.int8(Reason.UNSIGNED))[judged.query]
+    tests = (
+        (
+            Reason.BAD_TIME,
+            judged.requests.column("timestamp").is_null().to_numpy(zero_copy_only=False),
+        ),
+        (Reason.RETIRED_KEY, _is_retired(judged, rules)),
+        (Reason.NO_AGENT, judged.agent.is_absent),
+        (Reason.NO_IP, judged.address.is_absent),
+    )
+    found = [np.where(applies, np.int8(reason), none) for reason, applies in tests]
+    first = np.minimum.reduce([np.where(claimed == 0, none, claimed), *found])
+    return np.where(first == none, np.int8(0), first)
+
+
+def sniff(stream: BinaryIO, size: int) -> Format | None:
+    """The format of a log object, from the first lines that any format knows."""
+    read_bytes = 0
+    for block in read_blocks(stream, 0, size, size, _SNIFF_BLOCK_BYTES):
+        if not isinstance(block, Block):
+            continue
+        lines = block.lines()
+        fit = np.flatnonzero((lines.lengths > 0) & (lines.lengths <= MOST_LINE_BYTES))
+        if found := detect(lines.raw(fit).to_pylist()):
+            return found
+        read_bytes += len(block.data)
+        if read_bytes > _SNIFF_MOST_BYTES:
+            break
+    return None
+
+
+def _records(lines: Lines) -> Lines:
+    """The lines that can be records: neither blank nor too long."""
+    is_record = (lines.lengths > 0) & (lines.lengths <= MOST_LINE_BYTES)
+    return lines if is_record.all() else lines.take(np.flatnonzero(is_record))
+
+
+def _all_malformed(lines: Lines) -> Parsed:
+    return Parsed(requests(NO_ROWS, {}), np.arange(len(lines)))
+
+
+def select_pixels(candidates: pa.RecordBatch, paths: tuple[str, ...]) -> pa.RecordBatch:
+    """The requests that are views of a pixel: by path, method and status."""
+    wanted = {
+        "path": [path.encode() for path in paths],
+        "method": _METHODS,
+        "status": _STATUSES,
+    }
+    is_pixel = np.logical_and.reduce(
+        [encode(candidates.column(name)).is_in(values) for name, values in wanted.items()]
+    )
+    return candidates if is_pixel.all() else candidates.filter(pa.array(is_pixel))
+
+
+def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
+    """Which requests came after the key that signed their URL was retired."""
+    never = np.iinfo(np.int64).max
+    retired = np.array([key.retired_at_us or never for key in rules.keys.keys] + [never])
+    number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.query]
+    time_us = judged.requests.column("timestamp").cast(pa.int64()).fill_null(0)
+    return time_us.to_numpy(zero_copy_only=False) >= retired[number]
+
+
+def _rejects(lines: Lines, rows: Rows, reason: Reason, origin: Origin) -> pa.RecordBatch:
+    no_times = pa.nulls(len(rows), pa.timestamp("us", tz="UTC"))
+    return shape.rejects(lines, rows, np.full(len(rows), reason, np.int8), no_times, origin)
+
+
+def _rejected_requests(
+    lines: Lines, judged: Judged, reasons: Reasons, origin: Origin
+) -> pa.RecordBatch:
+    rows = np.flatnonzero(reasons)
+    line = judged.requests.column("line").to_numpy()[rows]
+    times = judged.requests.column("timestamp").take(pa.array(rows))
+    return shape.rejects(lines, line, reasons[rows], times, origin)
+
+
+def _count_reasons(rejects: list[pa.RecordBatch]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for batch in rejects:
+        counts = pc.value_counts(encode(batch.column("reason")).plain())
+        counted.update({entry["values"]: entry["counts"] for entry in counts.to_pylist()})
+    return counted

@@ -1,0 +1,140 @@
+"""The combined log of nginx and Apache, and nginx's `main` (combined with X-Forwarded-For).
+
+Source: https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format and
+https://httpd.apache.org/docs/2.4/mod/mod_log_config.html (checked 2026-11-21).
+Sample:
+    1.2.3.4 - u [10/Feb/2012:16:42:07 -0500] "GET / HTTP/1.0" 301 368 "-" "Mozilla/5.0 (X11; …)"
+History: unchanged since NCSA's httpd. It has no request id and no cookie. nginx writes `"`, `\\` and
+control characters as `\\xXX`, Apache as `\\"`, `\\\\`, `\\n`, `\\t` and `\\xhh`; so a line without a
+backslash splits on its quotes, and the few with one are read singly.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.blocks import Lines
+from pipeline.columns import Mask, Rows, encode, none_where_absent
+from pipeline.formats.contract import Parsed, join, request_line_columns, requests
+from pipeline.formats.delimited import split_fields
+from pipeline.formats.times import from_clf
+
+_CODED = pa.dictionary(pa.int32(), pa.binary())
+_QUOTED = rb'"((?:[^"\\]|\\.)*)"'
+_LINE = re.compile(
+    rb'([^ "]{1,255}) [^"]{1,512}? \[([^"\[\]]{1,40})\] '
+    + _QUOTED + rb" ([0-9]{3}) (?:[0-9]+|-) " + _QUOTED + b" " + _QUOTED
+    + b"(?: " + _QUOTED + b")?(?: .*)?",
+    re.DOTALL,
+)  # fmt: skip
+_GROUPS = ("ip", "time", "request", "status", "referrer", "user_agent", "forwarded_for")
+_ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"v": b"\v"}
+_TIME_BYTES = len("[10/Feb/2012:16:42:07 -0500] ")
+
+
+class Combined:
+    """The format `combined`."""
+
+    name = "combined"
+
+    def recognises(self, line: bytes) -> bool:
+        """The whole line must fit."""
+        return _LINE.fullmatch(line) is not None
+
+    def parse(self, lines: Lines) -> Parsed:
+        """Lines without a backslash by columns, the others singly."""
+        is_simple = ~lines.holding(b"\\")
+        quotes = lines.count(b'"')
+        for width in (7, 9):
+            is_width = is_simple & (quotes == width - 1)
+            if 2 * is_width.sum() > len(lines):
+                return self._by_columns(lines, np.flatnonzero(is_width), width)
+        return _singly(lines, np.arange(len(lines)))
+
+    def _by_columns(self, lines: Lines, rows: Rows, width: int) -> Parsed:
+        chosen = lines if len(rows) == len(lines) else lines.take(rows)
+        types = {0: pa.binary(), 1: _CODED, 2: _CODED, 3: _CODED, 4: _CODED, 5: _CODED, 6: _CODED}
+        if width == 9:
+            types |= {7: _CODED, 8: _CODED}
+        fields = split_fields(chosen, b'"', width, types)
+        is_fit, column = _columns(*(fields.column(place) for place in range(width)))
+        if not is_fit.all():
+            column = {name: array.filter(pa.array(is_fit)) for name, array in column.items()}
+        fit = rows[fields.regular[is_fit]]
+        others = np.setdiff1d(np.arange(len(lines)), fit, assume_unique=True)
+        regular = Parsed(requests(fit, column), fit[:0])
+        return join([regular, _singly(lines, others)]) if len(others) else regular
+
+
+def _columns(
+    prefix: pa.Array, request: pa.Array, numbers: pa.Array, *rest: pa.Array
+) -> tuple[Mask, dict[str, pa.Array]]:
+    """The pieces between quotes as columns, and which rows are in the format."""
+    is_whole = pc.greater(pc.binary_length(prefix), _TIME_BYTES + 1)
+    prefix = pc.if_else(is_whole, prefix, pa.scalar(b" " * (_TIME_BYTES + 2), pa.binary()))
+    ip = pc.list_element(pc.split_pattern(prefix, " ", max_splits=1), 0)
+    ip_bytes = pc.binary_length(ip)
+    between = pc.subtract(pc.binary_length(prefix), pc.add(ip_bytes, _TIME_BYTES + 2))
+    fits = [
+        pc.and_(pc.greater(ip_bytes, 0), pc.less_equal(ip_bytes, 255)),
+        pc.and_(pc.greater(between, 0), pc.less_equal(between, 512)),
+        pc.match_substring_regex(pc.binary_slice(prefix, -_TIME_BYTES - 1), r"^ \[[^\[\]]{26}\] $"),
+    ]
+    is_fit = np.logical_and.reduce([fit.to_numpy(zero_copy_only=False) for fit in fits])
+    status = encode(numbers)
+    digits = pc.extract_regex(status.values, r"^ (?P<status>[0-9]{3}) (?:[0-9]+|-) $")
+    status = status.with_values(pc.struct_field(digits, "status"))
+    is_fit &= ~status.is_absent
+    referrer, gap, user_agent, tail, *more = rest
+    is_fit &= encode(gap).is_in([b" "])
+    column = {"referrer": referrer, "user_agent": user_agent}
+    if more:
+        is_fit &= encode(tail).is_in([b" "])
+        column["forwarded_for"], tail = more
+    is_fit &= _matches(tail, r"^(?: |$)")
+    column = {name: none_where_absent(array) for name, array in column.items()}
+    column |= request_line_columns(encode(request))
+    column |= {"ip": none_where_absent(ip), "status": status.dictionary()}
+    return is_fit, column | {"timestamp": from_clf(pc.binary_slice(prefix, 1 - _TIME_BYTES, -2))}
+
+
+def _matches(column: pa.Array, pattern: str) -> Mask:
+    coded = encode(column)
+    hit = pc.match_substring_regex(coded.values, pattern)
+    return coded.look_up(hit.to_numpy(zero_copy_only=False), False).astype(np.bool_)
+
+
+def _singly(lines: Lines, rows: Rows) -> Parsed:
+    """The lines that do not split plainly: escaped quotes, other fields, damage."""
+    matches = [_match(line) for line in lines.raw(rows).to_pylist()]
+    is_match = np.array([match is not None for match in matches], np.bool_)
+    found = [match.groups() for match in matches if match]
+    groups = zip(*found, strict=True) if found else [()] * len(_GROUPS)
+    column = {
+        name: pa.array([value and _unescape(value) for value in values], pa.binary())
+        for name, values in zip(_GROUPS, groups, strict=True)
+    }
+    column = {name: none_where_absent(array) for name, array in column.items()}
+    column["timestamp"] = from_clf(column.pop("time"))
+    column |= request_line_columns(encode(column.pop("request")))
+    return Parsed(requests(rows[is_match], column), rows[~is_match])
+
+
+def _match(line: bytes) -> re.Match[bytes] | None:
+    return None if b"\0" in line or b"\r" in line else _LINE.fullmatch(line)
+
+
+def _unescape(value: bytes) -> bytes:
+    return _ESCAPE.sub(_escaped, value) if b"\\" in value else value
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    escape = match[1]
+    if len(escape) == 3:
+        return bytes([int(escape[1:], 16)])
+    return _ESCAPED.get(escape, escape)

@@ -1,0 +1,264 @@
+"""Opens gzip and zstd logs in pieces of bounded size, and survives damage.
+
+Every function here yields the bytes it could read and, where some are damaged, one `Damage` in
+their place. Nothing raises on content. The codec is told from the first bytes, never from the
+file's name.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from backports import zstd
+from isal import igzip_lib
+
+READ_BYTES = 1 << 18
+"""Stored bytes asked for at a time."""
+PIECE_BYTES = 1 << 21
+"""Inflated bytes given at a time."""
+SALVAGE_BYTES = 1 << 8
+"""The step in which a damaged member is read once more, to lose no good line before the damage."""
+FREE_EXPANSION_BYTES = 1 << 30
+"""Inflated bytes below which no ratio is too high."""
+MOST_EXPANSION = 400
+"""Above `FREE_EXPANSION_BYTES`, more inflated bytes than this for one stored byte is a bomb."""
+MOST_RESYNC_TRIALS = 64
+"""Places tried as a new member after damage, for each object."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Bytes that could not be read; `position` counts stored bytes."""
+
+    position: int
+    fault: str
+
+
+class Decompressor(Protocol):
+    """What `isal` and `zstd` share with the standard library's `bz2.BZ2Decompressor`."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member's end marker was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more stored bytes are wanted."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """Stored bytes past the member's end."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """At most `max_length` inflated bytes."""
+
+
+class _ZlibDecompressor:
+    """The standard library's gzip, in the shape of `Decompressor`.
+
+    Slower than isal, but it does not decode ahead: before damage it gives every good byte.
+    """
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self._waiting = b""
+        self._is_full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._waiting and not self._is_full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        piece = self._inner.decompress(self._waiting + data, max(max_length, 0))
+        self._waiting = self._inner.unconsumed_tail
+        self._is_full = len(piece) == max_length
+        return piece
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A compressed form: its name, the bytes a member starts with, how to open one, its errors."""
+
+    name: str
+    magic: bytes
+    open: Callable[[], Decompressor]
+    open_exact: Callable[[], Decompressor]
+    errors: tuple[Any, ...]
+
+
+CODECS = (
+    Codec(
+        name="gzip",
+        magic=b"\x1f\x8b\x08",
+        open=lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
+        open_exact=_ZlibDecompressor,
+        errors=(igzip_lib.IsalError, zlib.error, EOFError),
+    ),
+    Codec(
+        name="zstd",
+        magic=b"\x28\xb5\x2f\xfd",
+        open=zstd.ZstdDecompressor,
+        open_exact=zstd.ZstdDecompressor,
+        errors=(zstd.ZstdError, EOFError),
+    ),
+)
+
+
+def codec_of(head: bytes) -> Codec | None:
+    """The codec whose magic the object's first bytes carry, or None for plain bytes."""
+    return next((codec for codec in CODECS if head.startswith(codec.magic)), None)
+
+
+def inflate(stream: BinaryIO, codec: Codec, start: int, size: int) -> Iterator[bytes | Damage]:
+    """Gives the inflated bytes of `stream[start:size]`, all members, damage named in its place."""
+    return _Inflater(stream, codec, size).run(start)
+
+
+class _Inflater:
+    """Walks the members of one object."""
+
+    def __init__(self, stream: BinaryIO, codec: Codec, size: int) -> None:
+        self._stream = stream
+        self._codec = codec
+        self._size = size
+        self._trials = 0
+        self._inflated_bytes = 0
+
+    def run(self, position: int) -> Iterator[bytes | Damage]:
+        """Members one after another; after damage, on from the next sound member."""
+        while position < self._size:
+            end = yield from self._member(position)
+            if isinstance(end, Damage):
+                yield end
+                if (found := self._resync(max(end.position, position + 1))) is None:
+                    return
+                position = found
+            elif (position := self._skip_padding(end)) < self._size and not self._at_member(
+                position
+            ):
+                fault = f"bytes after the end of the {self._codec.name} data"
+                yield Damage(position, fault)
+                if (found := self._resync(position)) is None:
+                    return
+                position = found
+
+    def _member(self, start: int) -> Generator[bytes, None, int | Damage]:
+        """Gives one member's bytes; returns where it ends, or the damage that ended it."""
+        given = 0
+        end = start
+        try:
+            for piece, end in self._pieces(self._codec.open(), start):
+                given += len(piece)
+                self._inflated_bytes += len(piece)
+                yield piece
+                if self._is_bomb(self._inflated_bytes, end):
+                    self._trials = MOST_RESYNC_TRIALS
+                    return Damage(
+                        end, f"inflates to over {MOST_EXPANSION} times its size; not read on"
+                    )
+        except self._codec.errors as error:
+            position = self._fed_from
+            yield from self._salvage(start, given)
+            fault = "ends early" if isinstance(error, EOFError) else "is corrupt"
+            return Damage(position, f"{self._codec.name} data {fault}")
+        return end
+
+    def _pieces(
+        self, decompressor: Decompressor, start: int, coarse_bytes: int | None = None
+    ) -> Iterator[tuple[bytes, int]]:
+        """Gives (inflated piece, stored position read so far); raises the codec's errors.
+
+        Past `coarse_bytes` inflated bytes the pieces get small.
+        """
+        self._stream.seek(start)
+        self._fed_from = position = start
+        inflated = 0
+        while not decompressor.eof:
+            data = b""
+            if decompressor.needs_input:
+                data = self._stream.read(min(READ_BYTES, self._size - position))
+                self._fed_from = position
+                position += len(data)
+                if not data:
+                    raise EOFError
+            is_coarse = coarse_bytes is None or inflated < coarse_bytes
+            piece = decompressor.decompress(data, PIECE_BYTES if is_coarse else SALVAGE_BYTES)
+            inflated += len(piece)
+            yield piece, position - len(decompressor.unused_data)
+
+    def _salvage(self, start: int, given: int) -> Iterator[bytes]:
+        """Reads a damaged member again in small steps; gives what the large step had lost."""
+        inflated = 0
+        try:
+            for piece, _ in self._pieces(self._codec.open_exact(), start, coarse_bytes=given):
+                inflated += len(piece)
+                if inflated > given:
+                    yield piece[len(piece) - (inflated - given) :]
+                    given = inflated
+        except self._codec.errors:
+            return
+
+    @staticmethod
+    def _is_bomb(inflated_bytes: int, stored_bytes: int) -> bool:
+        return inflated_bytes > max(FREE_EXPANSION_BYTES, MOST_EXPANSION * stored_bytes)
+
+    def _skip_padding(self, position: int) -> int:
+        """Zero bytes after a member are padding, as gzip's own tool has it."""
+        self._stream.seek(position)
+        while position < self._size:
+            data = self._stream.read(min(READ_BYTES, self._size - position))
+            if not data:
+                return self._size
+            rest = data.lstrip(b"\0")
+            position += len(data) - len(rest)
+            if rest:
+                break
+        return position
+
+    def _at_member(self, position: int) -> bool:
+        self._stream.seek(position)
+        return self._stream.read(len(self._codec.magic)) == self._codec.magic
+
+    def _resync(self, position: int) -> int | None:
+        """Where the next member starts that inflates soundly to its end, or None."""
+        magic = self._codec.magic
+        self._stream.seek(position)
+        window = b""
+        while data := self._stream.read(min(READ_BYTES, self._size - position - len(window))):
+            window += data
+            at = window.find(magic)
+            while at >= 0 and self._trials < MOST_RESYNC_TRIALS:
+                if self._is_sound(position + at):
+                    return position + at
+                at = window.find(magic, at + 1)
+            if self._trials >= MOST_RESYNC_TRIALS:
+                return None
+            keep = window[1 - len(magic) :]
+            position += len(window) - len(keep)
+            window = keep
+            self._stream.seek(position + len(window))
+        return None
+
+    def _is_sound(self, start: int) -> bool:
+        """Whether the member there inflates to its end, its checksum right."""
+        self._trials += 1
+        inflated = 0
+        try:
+            for piece, end in self._pieces(self._codec.open(), start):
+                inflated += len(piece)
+                if self._is_bomb(inflated, end - start):
+                    return False
+        except self._codec.errors:
+            return False
+        return True

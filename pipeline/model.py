@@ -1,0 +1,219 @@
+"""The words and shapes that every stage shares: reasons, requests, tallies, log objects.
+
+Nothing here computes. The stage names (`Stage`) are the words of the README's picture, of the
+metrics and of the `stage` column in `pixelship.rejects`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Any
+
+import pyarrow as pa
+
+
+class Stage(str, Enum):
+    """The steps on the way from a log's bytes to a row."""
+
+    BLOCKS = "blocks"
+    FORMAT = "format"
+    DECODE = "decode"
+    VERIFY = "verify"
+    CLASSIFY = "classify"
+    ENRICH = "enrich"
+    ROUTE = "route"
+
+
+class Reason(IntEnum):
+    """Why a line does not become a row, in the order in which the reasons are tried.
+
+    The first that applies is the one reported. `label` is the public reason: several codes may
+    share one, told apart by `stage` and `meaning`. Code 0 is "nothing is wrong".
+    """
+
+    label: str
+    stage: Stage
+    meaning: str
+    remedy: str
+
+    def __new__(cls, code: int, label: str, stage: Stage, meaning: str, remedy: str) -> Reason:
+        """Makes one member; the enum's value is its place in the order."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.label = label
+        member.stage = stage
+        member.meaning = meaning
+        member.remedy = remedy
+        return member
+
+    TOO_LONG = (
+        1, "too-long", Stage.BLOCKS,
+        "the line is longer than 64 KiB",
+        "No browser sends such a request; look at what writes the log.",
+    )  # fmt: skip
+    MALFORMED_LINE = (
+        2, "malformed", Stage.FORMAT,
+        "the line is not in its log's format",
+        "Look for a cut, merged or binary line; check the log_format against nginx/log-format.conf.",
+    )  # fmt: skip
+    BAD_TIME = (
+        3, "bad-time", Stage.FORMAT,
+        "the log's time cannot be read, or lies outside the years 2000 to 2099",
+        "Check the server's clock and the time field of the log format.",
+    )  # fmt: skip
+    TOO_MANY_PARAMETERS = (
+        4, "malformed", Stage.DECODE,
+        "the URL carries more than 200 parameters",
+        "Take the surplus parameters off the URL.",
+    )  # fmt: skip
+    NUL_BYTE = (
+        5, "malformed", Stage.DECODE,
+        "the URL carries a NUL byte (%00)",
+        "Take %00 off the URL.",
+    )  # fmt: skip
+    NOT_UTF8 = (
+        6, "malformed", Stage.DECODE,
+        "a parameter of the URL is not valid UTF-8",
+        "Percent-encode parameters as UTF-8.",
+    )  # fmt: skip
+    DUPLICATE_PARAMETER = (
+        7, "malformed", Stage.DECODE,
+        "a signed parameter stands in the URL twice",
+        "Give each parameter once.",
+    )  # fmt: skip
+    UNSIGNED = (
+        8, "unsigned", Stage.VERIFY,
+        "the URL carries no signature",
+        "Make the URL with `pixelship sign`.",
+    )  # fmt: skip
+    TRUNCATED = (
+        9, "truncated", Stage.VERIFY,
+        "the URL was cut off: its signature is incomplete",
+        "Shorten the URL, or find what cuts it off.",
+    )  # fmt: skip
+    TAMPERED = (
+        10, "tampered", Stage.VERIFY,
+        "the signature does not fit the URL: it was changed after signing, or signed with another key",
+        "Sign the URL again just as it is to be used, with a key of this key ring.",
+    )  # fmt: skip
+    RETIRED_KEY = (
+        11, "retired-key", Stage.VERIFY,
+        "the key that signed the URL was retired before the view",
+        "Sign the URL again with a present key.",
+    )  # fmt: skip
+    NO_DATA = (
+        12, "no-data", Stage.VERIFY,
+        "the URL lacks its key (k), its canonical URL (c) or its destination (d)",
+        "Sign a URL that has all three.",
+    )  # fmt: skip
+    NO_AGENT = (
+        13, "no-agent", Stage.CLASSIFY,
+        "the request names no user agent",
+        "Nothing to mend: browsers and mail programs always send one.",
+    )  # fmt: skip
+    NO_IP = (
+        14, "no-ip", Stage.ENRICH,
+        "the log holds no address for the request",
+        "Log the client's address, and name trusted proxies with --trusted-proxy.",
+    )  # fmt: skip
+    BAD_DESTINATION = (
+        15, "bad-destination", Stage.ROUTE,
+        "the destination (d) is no permitted DATASET.TABLE",
+        "Use DATASET.TABLE of letters, digits and _; check the key's scope and --allow.",
+    )  # fmt: skip
+
+
+ABSENT = -1
+"""The code of a missing value wherever a column is held as codes into distinct values."""
+
+_CODED = pa.dictionary(pa.int32(), pa.binary())
+
+REQUEST_SCHEMA = pa.schema(
+    [
+        pa.field("line", pa.int32(), nullable=False),
+        pa.field("timestamp", pa.timestamp("us", tz="UTC")),
+        pa.field("method", _CODED),
+        pa.field("host", _CODED),
+        pa.field("path", _CODED),
+        pa.field("query", _CODED),
+        pa.field("status", _CODED),
+        pa.field("ip", pa.binary()),
+        pa.field("forwarded_for", _CODED),
+        pa.field("user_agent", _CODED),
+        pa.field("referrer", _CODED),
+        pa.field("cookie_pxid", pa.binary()),
+        pa.field("request_id", pa.binary()),
+    ]
+)
+"""What every log format gives: one row a request, bytes as the client sent them (the log's own
+escaping undone, percent-escapes left alone), null where the log has none. `line` is the row's
+place in its block; `timestamp` is null where it could not be read."""
+
+
+@dataclass(frozen=True)
+class LogObject:
+    """One closed log file or cloud object, pinned by size and content.
+
+    `start` is where reading begins: above 0 only for a file that grew since it was loaded.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Damage to a log object; `position` counts stored (not inflated) bytes."""
+
+    object: str
+    position: int
+    fault: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fault as it stands in the balance sheet."""
+        return {"object": self.object, "position": self.position, "fault": self.fault}
+
+
+COUNTS = ("lines", "header", "not_pixel", "accepted", "bot", "duplicate")
+"""The plain counts of a tally, as columns of `pixelship.objects` and keys of the balance sheet."""
+
+
+@dataclass
+class Tally:
+    """The balance sheet of a log object, or of many: lines = the sum of all fates."""
+
+    lines: int = 0
+    header: int = 0
+    not_pixel: int = 0
+    accepted: int = 0
+    bot: int = 0
+    duplicate: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Adds the other's counts to this tally."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.rejected.update(other.rejected)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every line has exactly one fate."""
+        fates = self.header + self.not_pixel + self.accepted + self.bot + self.duplicate
+        return self.lines == fates + sum(self.rejected.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts under the balance sheet's names, reasons sorted."""
+        return {name: getattr(self, name) for name in COUNTS} | {
+            "rejected": dict(sorted(self.rejected.items()))
+        }
+
+    @classmethod
+    def from_json(cls, counts: dict[str, Any]) -> Tally:
+        """The tally that `to_json` wrote."""
+        plain = {name: counts[name] for name in COUNTS}
+        return cls(**plain, rejected=Counter(counts["rejected"]))

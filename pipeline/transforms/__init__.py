@@ -1,0 +1,1 @@
+"""Transforms: pure functions on distinct values, one module for each stage's work."""

@@ -1,0 +1,1 @@
+"""Warehouses: where rows go, each behind the same small protocol."""
