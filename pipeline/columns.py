@@ -43,11 +43,13 @@ class Coded:
 
     def compact(self) -> Coded:
         """The same column with the values that no row uses left out."""
-        used = np.unique(self.codes)
-        used = used[used != ABSENT]
-        renumbered = np.searchsorted(used, self.codes).astype(np.int32)
-        renumbered[self.is_absent] = ABSENT
-        return Coded(self.values.take(pa.array(used)), renumbered)
+        is_used = np.zeros(len(self.values) + 1, np.bool_)
+        is_used[self.codes] = True  # the last place is that of the absent
+        if is_used[:-1].all():
+            return self
+        renumbered = np.cumsum(is_used, dtype=np.int32) - 1
+        renumbered[ABSENT] = ABSENT
+        return Coded(self.values.filter(pa.array(is_used[:-1])), renumbered[self.codes])
 
     def look_up(self, table: npt.NDArray[np.generic], absent: object) -> npt.NDArray[np.generic]:
         """For each row the entry of `table` (one a value), or `absent` where the row is null."""
@@ -92,27 +94,41 @@ def map_values(values: pa.Array, function: Callable[[Any], object], type_: pa.Da
 
 
 def replace_where(
-    values: pa.Array, mask: pa.Array, function: Callable[[bytes], bytes | None]
+    values: pa.Array, mask: Mask, function: Callable[[Any], bytes | str | None]
 ) -> pa.Array:
     """A Python function over those distinct values that `mask` marks; the others stay."""
-    if not pc.any(mask, min_count=0).as_py():
+    if not mask.any():
         return values
-    replaced = map_values(values.filter(mask), function, values.type)
-    return pc.replace_with_mask(values, mask, replaced)
+    marked = pa.array(mask)
+    replaced = map_values(values.filter(marked), function, values.type)
+    return pc.replace_with_mask(values, marked, replaced)
+
+
+def offsets_and_bytes(values: pa.Array) -> tuple[Rows, npt.NDArray[np.uint8]]:
+    """A text or binary array's offsets, from 0, and its bytes."""
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1]
+    data = np.frombuffer(values.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return offsets.astype(np.int64) - offsets[0], data
+
+
+def holding(values: pa.Array, is_wanted: Callable[[npt.NDArray[np.uint8]], Mask]) -> Mask:
+    """Which values hold a byte that is wanted."""
+    offsets, data = offsets_and_bytes(values)
+    mask = np.zeros(len(values), np.bool_)
+    at = np.flatnonzero(is_wanted(data))
+    mask[np.searchsorted(offsets[1:], at, side="right")] = True
+    return mask
 
 
 def none_where_absent(column: pa.Array, absent: Sequence[bytes] = (b"-", b"")) -> pa.Array:
     """A plain or dictionary column with the log's words for "nothing" made null."""
-    if pa.types.is_dictionary(column.type):
-        coded = encode(column)
-        hit = pc.is_in(coded.values, value_set=pa.array(absent, coded.values.type))
-        if not pc.any(hit, min_count=0).as_py():
-            return column
-        return coded.with_values(
-            pc.if_else(hit, pa.scalar(None, coded.values.type), coded.values)
-        ).dictionary()
-    hit = pc.is_in(column, value_set=pa.array(absent, column.type))
-    return pc.if_else(hit, pa.scalar(None, column.type), column)
+    is_coded = pa.types.is_dictionary(column.type)
+    values = column.dictionary if is_coded else column
+    hit = pc.is_in(values, value_set=pa.array(absent, values.type))
+    if not pc.any(hit, min_count=0).as_py():
+        return column
+    cleared = pc.if_else(hit, pa.scalar(None, values.type), values)
+    return encode(column).with_values(cleared).dictionary() if is_coded else cleared
 
 
 def on_values(column: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:

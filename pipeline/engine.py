@@ -27,8 +27,8 @@ from pipeline.model import Reason, Tally
 from pipeline.options import Rules
 from pipeline.shape import Judged, Origin, Reasons
 from pipeline.signing import NO_KEY
+from pipeline.transforms.addresses import client_addresses
 from pipeline.transforms.classify import Classifier
-from pipeline.transforms.enrich import client_addresses
 
 _METHODS = (b"GET", b"HEAD")
 _STATUSES = (b"200", b"204", b"304")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.columns import holding, offsets_and_bytes, replace_where
 from pipeline.model import Reason
 
 MOST_PARAMETERS = 200
@@ -85,13 +86,8 @@ class Parameters:
 
 def _json_text(texts: pa.StringArray) -> pa.StringArray:
     """What stands between the quotes of a JSON string; past ASCII nothing is escaped."""
-    special = pc.match_substring_regex(texts, r'["\\\x00-\x1f]')
-    if not pc.any(special, min_count=0).as_py():
-        return texts
-    escaped = [
-        json.dumps(text, ensure_ascii=False)[1:-1] for text in texts.filter(special).to_pylist()
-    ]
-    return pc.replace_with_mask(texts, special, pa.array(escaped, pa.string()))
+    special = holding(texts, lambda data: (data < 32) | (data == ord('"')) | (data == ord("\\")))
+    return replace_where(texts, special, lambda text: json.dumps(text, ensure_ascii=False)[1:-1])
 
 
 @dataclass(frozen=True)
@@ -107,9 +103,8 @@ class _Pieces:
 def parse_queries(queries: pa.BinaryArray) -> Parameters:
     """Decodes query strings (binary, no nulls) into their parameters."""
     count = len(queries)
-    offsets = np.frombuffer(queries.buffers()[1], np.int32)[queries.offset :][: count + 1]
-    data = np.frombuffer(queries.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-    pieces = _cut(data, offsets - offsets[0])
+    offsets, data = offsets_and_bytes(queries)
+    pieces = _cut(data, offsets)
     fault = np.zeros(count, np.int8)
     crowded = np.bincount(pieces.row, minlength=count) > MOST_PARAMETERS
     fault[crowded] = Reason.TOO_MANY_PARAMETERS
@@ -168,7 +163,7 @@ def _decode(data: npt.NDArray[np.uint8], pieces: _Pieces) -> pa.BinaryArray:
 
 
 def _holding_nul(pairs: pa.BinaryArray) -> Int64s:
-    return np.flatnonzero(pc.match_substring(pairs, b"\0").to_numpy(zero_copy_only=False))
+    return np.flatnonzero(holding(pairs, lambda data: data == 0))
 
 
 def _not_utf8(pairs: pa.BinaryArray) -> Int64s:

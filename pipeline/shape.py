@@ -18,10 +18,12 @@ from pipeline.dialects import prx
 from pipeline.dialects.contract import Claims
 from pipeline.model import ABSENT, Reason
 from pipeline.options import Rules
+from pipeline.transforms.addresses import mask_addresses
 from pipeline.transforms.classify import Agents
-from pipeline.transforms.enrich import mask_addresses, referrer_hosts, user_ids
+from pipeline.transforms.enrich import referrer_hosts, user_ids
 
 Reasons = npt.NDArray[np.int8]
+_TAKEN = ("timestamp", "host", "referrer", "cookie_pxid", "request_id")
 _Column: TypeAlias = Coded | pa.Array | str | None
 _REASON_TEXTS = {
     "stage": pa.array(["", *(reason.stage.value for reason in Reason)]),
@@ -71,7 +73,7 @@ def sort_by_destination(judged: Judged, rows: Rows) -> tuple[Rows, dict[str, sli
     codes = coded.codes[judged.query[rows]]
     order = np.argsort(codes, kind="stable")
     found, starts = np.unique(codes[order], return_index=True)
-    ends = [*starts[1:], len(rows)]
+    ends = np.append(starts, len(rows))[1:]
     names = coded.values.take(pa.array(found)).to_pylist()
     slices = {name: slice(int(a), int(b)) for name, a, b in zip(names, starts, ends, strict=True)}
     return rows[order], slices
@@ -79,7 +81,7 @@ def sort_by_destination(judged: Judged, rows: Rows) -> tuple[Rows, dict[str, sli
 
 def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.RecordBatch:
     """Some requests as rows of `schemas/event.json`, text as dictionaries where it repeats."""
-    taken = judged.requests.take(pa.array(rows))
+    taken = judged.requests.select(list(_TAKEN)).take(pa.array(rows))
     agent, address = judged.agent.rows(rows), judged.address.rows(rows)
     referrer = _text(taken.column("referrer"))
     cookie = to_text(taken.column("cookie_pxid"))

@@ -190,12 +190,18 @@ class Stager:
         whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
         columns = [_compact(column) for column in whole.columns]
         whole = pa.table(columns, schema=whole.schema)
-        repeats = [name for name in whole.column_names if name not in _HARDLY_REPEATS]
+        names = whole.column_names
+        repeats = [name for name in names if name not in _HARDLY_REPEATS]
         with closing(self._create_file(path)) as sink:
             pq.write_table(
-                whole, sink, compression="zstd", compression_level=1, use_dictionary=repeats,
-                write_statistics=False, store_schema=False,
-            )  # fmt: skip
+                whole,
+                sink,
+                compression={name: "zstd" if name in repeats else "snappy" for name in names},
+                compression_level=dict.fromkeys(repeats, 1),
+                use_dictionary=repeats,
+                write_statistics=False,
+                store_schema=False,
+            )
         return int(whole.num_rows)
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.blocks import Lines
-from pipeline.columns import encode, none_where_absent, on_values, replace_where
+from pipeline.columns import encode, holding, none_where_absent, on_values, replace_where
 from pipeline.formats.contract import Parsed, requests, uri_columns
 from pipeline.formats.delimited import split_fields
 from pipeline.formats.times import from_epoch_s
@@ -53,7 +53,7 @@ class NginxTsv:
         )
         if not pc.all(is_ours, min_count=0).as_py():
             fields = fields.filter(is_ours.to_numpy(zero_copy_only=False))
-        column = {name: fields.column(place) for place, name in enumerate(_PLACES)}
+        column = {name: fields.column(_PLACES.index(name)) for name in _PLACES[1:-1]}
         if b"\\" in lines.data:
             column = {name: on_values(array, unescape) for name, array in column.items()}
         column = {name: none_where_absent(array) for name, array in column.items()}
@@ -64,7 +64,7 @@ class NginxTsv:
 
 def unescape(values: pa.Array) -> pa.Array:
     """Nginx's `\\xXX` undone."""
-    return replace_where(values, pc.match_substring(values, "\\x"), _unescape)
+    return replace_where(values, holding(values, lambda data: data == ord("\\")), _unescape)
 
 
 def _unescape(value: bytes) -> bytes:

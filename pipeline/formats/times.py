@@ -12,24 +12,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask, map_values
+from pipeline.columns import Mask, holding, map_values
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
-_EPOCH = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
+_EPOCH = r"^[0-9]{1,12}(\.[0-9]*)?$"
 _MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]  # fmt: skip
 _CLF_BYTES = len("10/Feb/2012:16:42:07 -0500")
 
 
 def from_epoch_s(column: pa.Array) -> pa.Array:
-    """Seconds since 1970 with up to nine decimals, such as nginx's `$msec`."""
-    column = pc.if_else(
-        pc.match_substring_regex(column, _EPOCH), column, pa.scalar(None, column.type)
-    )
-    seconds = column.cast(pa.string()).cast(pa.float64())
-    microseconds = pc.round(pc.multiply(seconds, 1e6)).fill_null(-1).to_numpy(zero_copy_only=False)
-    return _believed(microseconds)
+    """Seconds since 1970 with decimals, such as nginx's `$msec`; past microseconds rounded."""
+    try:
+        if holding(column, lambda data: (data > ord("9")) | (data < ord("."))).any():
+            raise pa.ArrowInvalid
+        seconds = column.cast(pa.string()).cast(pa.float64())
+    except pa.ArrowInvalid:  # some value is no number
+        is_number = pc.match_substring_regex(column, _EPOCH)
+        column = pc.if_else(is_number, column, pa.scalar(None, column.type))
+        seconds = column.cast(pa.string()).cast(pa.float64())
+    microseconds = pc.round(pc.multiply(seconds, 1e6)).fill_null(-1)
+    return _believed(microseconds.to_numpy(zero_copy_only=False))
 
 
 def from_clf(column: pa.Array) -> pa.Array:

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,8 +25,18 @@ from pipeline.errors import SetupError
 from pipeline.model import LogObject, Tally
 from pipeline.staging import Staged
 from pipeline.warehouses.contract import Report, check_balance
+from pipeline.warehouses.duckdb_tables import (
+    CATALOG,
+    RefusedError,
+    add_columns,
+    first_line,
+    literal,
+    make_table,
+    place,
+    prepare,
+    refusing,
+)
 
-_TYPES = {"STRING": "VARCHAR", "INTEGER": "BIGINT", "TIMESTAMP": "TIMESTAMP", "BYTES": "BLOB"}
 _BOOKKEEPING = ("batches", "objects", "rejects", "bot_hits")
 _MEMORY_LIMIT = "384MB"
 _PARKED = (
@@ -38,22 +49,21 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
     """A connection to the file; raises SetupError where it is busy or no DuckDB file.
 
     The file is attached under a name of its own: by default DuckDB would name it after its file,
-    and `pixelship.duckdb` would clash with the schema `pixelship` inside.
+    and `pixelship.duckdb` would clash with the schema `pixelship` inside. Its type is named too:
+    DuckDB would fetch an extension for a file that looks like another database's.
     """
+    file = literal(str(path.resolve()))
     db = duckdb.connect()
     try:
-        db.execute(
-            f"ATTACH {_literal(str(path))} AS warehouse{' (READ_ONLY)' if read_only else ''}"
-        )
+        db.execute(f"ATTACH {file} AS {CATALOG} (TYPE duckdb{', READ_ONLY' if read_only else ''})")
     except duckdb.Error as error:
         db.close()
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise SetupError(
                 f"{path} is busy: another process has it open; try again when it is done."
             ) from None
-        why = str(error).splitlines()[0]
-        raise SetupError(f"{path} cannot be opened as a DuckDB file: {why}") from None
-    db.execute("USE warehouse")
+        raise SetupError(f"{path} cannot be opened as a DuckDB file: {first_line(error)}") from None
+    db.execute(f"USE {CATALOG}")
     return db
 
 
@@ -69,18 +79,11 @@ class DuckDBWarehouse:
         if not self.path.resolve().parent.is_dir():
             raise SetupError(f"The folder of {self.path} does not exist: make it first.")
         self._db = connect(self.path)
-        shutil.rmtree(self.staging, ignore_errors=True)
-        Path(self.staging).mkdir()
-        for setting in (
-            f"memory_limit = '{_MEMORY_LIMIT}'",
-            "preserve_insertion_order = false",
-            f"temp_directory = {_literal(self.staging + '/spill')}",
-            "enable_progress_bar = false",
-        ):
-            self._db.execute(f"SET {setting}")
-        for name in _BOOKKEEPING:
-            self._create(f"pixelship.{name}", schemas.table(name))
-        self._create("pixelship.parked", (*_PARKED, *schemas.table("event")))
+        try:
+            self._make_ready()
+        except (OSError, RefusedError, duckdb.Error) as error:
+            self._db.close()
+            raise SetupError(f"{self.path} cannot be made ready: {first_line(error)}") from None
         return self
 
     def __exit__(
@@ -89,25 +92,56 @@ class DuckDBWarehouse:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Closes the file and removes the staged shards."""
-        self._db.close()
+        """Removes the staged shards and closes the file.
+
+        In this order: a closed file is unlocked, and another process may stage in the same folder.
+        """
         shutil.rmtree(self.staging, ignore_errors=True)
+        self._db.close()
+
+    def _make_ready(self) -> None:
+        """An empty folder for shards, and the tables for bookkeeping."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        Path(self.staging).mkdir()
+        for setting in (
+            f"memory_limit = '{_MEMORY_LIMIT}'",
+            "preserve_insertion_order = false",
+            f"temp_directory = {literal(self.staging + '/spill')}",
+            "enable_progress_bar = false",
+        ):
+            self._db.execute(f"SET {setting}")
+        tables = {name: schemas.table(name) for name in _BOOKKEEPING}
+        tables["parked"] = (*_PARKED, *schemas.table("event"))
+        for name, columns in tables.items():
+            make_table(self._db, f"pixelship.{name}", columns)
+            add_columns(self._db, f"pixelship.{name}", columns)
 
     def finish_open(self) -> Report:
         """Loads parked rows whose destination has been mended."""
         report = Report(batch=None)
-        with self._transaction():
-            waiting = self._rows("SELECT DISTINCT destination FROM pixelship.parked")
-            for (destination,) in waiting:
-                if self._prepare(destination) is None:
-                    where = f"destination = {_literal(destination)}"
-                    self._stage(
-                        f"SELECT * EXCLUDE (destination, why) FROM pixelship.parked WHERE {where}"
-                    )
-                    report.unparked[destination], _ = self._insert(destination)
-                    self._db.execute(f"DELETE FROM pixelship.parked WHERE {where}")
+        for (destination,) in self._rows("SELECT DISTINCT destination FROM pixelship.parked"):
+            where = f"WHERE destination = {literal(destination)}"
+            try:
+                with self._transaction():
+                    report.unparked[destination] = self._unpark(destination, where)
+            except RefusedError as error:
+                self._db.execute(f"UPDATE pixelship.parked SET why = {literal(error.why)} {where}")
         self._report_parked(report)
         return report
+
+    def _unpark(self, destination: str, where: str) -> int:
+        """Loads a destination's parked rows; gives their number. Raises RefusedError."""
+        prepare(self._db, destination)
+        self._stage(f"SELECT * EXCLUDE (destination, why) FROM pixelship.parked {where}")
+        loaded, duplicates = self._insert(destination)
+        for batch, name, count in duplicates:
+            change = f"SET accepted = accepted - {count}, duplicate = duplicate + {count}"
+            self._db.execute(f"UPDATE pixelship.batches {change} WHERE batch = ?", [batch])
+            self._db.execute(
+                f"UPDATE pixelship.objects {change} WHERE batch = ? AND name = ?", [batch, name]
+            )
+        self._db.execute(f"DELETE FROM pixelship.parked {where}")
+        return loaded
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
         """Objects loaded before that share a name or a checksum with one of these."""
@@ -127,11 +161,32 @@ class DuckDBWarehouse:
     def commit(self, batch: str, objects: Sequence[LogObject], staged: Staged) -> Report:
         """Takes the batch in one transaction; raises BalanceError."""
         check_balance(objects, staged)
+        refused: dict[str, str] = {}
+        while True:
+            try:
+                return self._commit(batch, objects, deepcopy(staged), refused)
+            except RefusedError as error:
+                refused[error.destination] = error.why
+
+    def _commit(
+        self, batch: str, objects: Sequence[LogObject], staged: Staged, refused: dict[str, str]
+    ) -> Report:
+        """Takes the batch, parking the rows of refused destinations.
+
+        Raises RefusedError for a further one that must be parked; nothing is written then.
+        """
         report = Report(batch, objects=len(objects), faults=staged.faults)
+        destinations = sorted({shard.destination for shard in staged.shards} - {""})
         with self._transaction():
-            for destination in sorted({shard.destination for shard in staged.shards} - {""}):
+            for destination in destinations:
+                if destination not in refused:
+                    prepare(self._db, destination)
+            for destination in destinations:
                 self._stage(_read("event", staged, destination))
-                self._load(destination, staged, report)
+                if destination in refused:
+                    self._park(destination, refused[destination])
+                else:
+                    self._load(destination, staged, report)
             for table in ("rejects", "bot_hits"):
                 if any(shard.table == table for shard in staged.shards):
                     rows = _read(table, staged, "")
@@ -140,85 +195,27 @@ class DuckDBWarehouse:
         self._report_parked(report)
         return report
 
+    def _park(self, destination: str, why: str) -> None:
+        columns = f"{literal(destination)} AS destination, {literal(why)} AS why"
+        self._db.execute(f"INSERT INTO pixelship.parked BY NAME SELECT {columns}, * FROM staged")
+
     def _load(self, destination: str, staged: Staged, report: Report) -> None:
-        """Loads the staged rows of one destination, or parks them."""
-        if why := self._prepare(destination):
-            columns = f"{_literal(destination)} AS destination, {_literal(why)} AS why"
-            self._db.execute(
-                f"INSERT INTO pixelship.parked BY NAME SELECT {columns}, * FROM staged"
-            )
-            return
+        """Loads the staged rows of one destination."""
         report.destinations[destination], duplicates = self._insert(destination)
-        for name, count in duplicates:
+        for _, name, count in duplicates:
             staged.tallies[name].accepted -= count
             staged.tallies[name].duplicate += count
-
-    def _prepare(self, destination: str) -> str | None:
-        """Creates the destination, or gives it columns it lacks; says what forbids that."""
-        schema, table = destination.split(".")
-        found = self._rows(
-            "SELECT table_schema, table_name, table_type FROM information_schema.tables "
-            "WHERE table_catalog = 'warehouse' AND lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
-            [schema, table],
-        )
-        cased = self._rows(
-            "SELECT schema_name FROM information_schema.schemata "
-            "WHERE catalog_name = 'warehouse' AND lower(schema_name) = lower(?)",
-            [schema],
-        )
-        taken = [f"{row[0]}.{row[1]}" for row in found] or [f"{row[0]}.{table}" for row in cased]
-        if taken and taken[0] != destination:
-            return f"its name differs only in case from {taken[0]}, and DuckDB folds case"
-        if not found:
-            self._create(destination, schemas.table("event"))
-            return None
-        if found[0][2] != "BASE TABLE":
-            return "a view has its name"
-        return self._add_columns(destination)
-
-    def _add_columns(self, destination: str) -> str | None:
-        schema, table = destination.split(".")
-        types = dict(
-            self._rows(
-                "SELECT column_name, data_type FROM information_schema.columns "
-                "WHERE table_catalog = 'warehouse' AND table_schema = ? AND table_name = ?",
-                [schema, table],
-            )
-        )
-        wanted = schemas.table("event")
-        for column in wanted:
-            if types.get(column.name, _TYPES[column.type]) != _TYPES[column.type]:
-                return (
-                    f"its column {column.name} is {types[column.name]}, not {_TYPES[column.type]}"
-                )
-        for column in wanted:
-            if column.name not in types:
-                definition = f"{_quoted(column.name)} {_TYPES[column.type]}"
-                self._db.execute(f"ALTER TABLE {_quoted(destination)} ADD COLUMN {definition}")
-        return None
-
-    def _create(self, name: str, columns: Sequence[schemas.Column]) -> None:
-        """Creates a table with described columns where it is missing."""
-        definitions = [
-            f"{_quoted(column.name)} {_TYPES[column.type]}{' NOT NULL' if column.is_required else ''}"
-            for column in columns
-        ]
-        self._db.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(name.split('.', maxsplit=1)[0])}")
-        self._db.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(name)} ({', '.join(definitions)})")
-        for column in columns:
-            place = f"{_quoted(name)}.{_quoted(column.name)}"
-            self._db.execute(f"COMMENT ON COLUMN {place} IS {_literal(column.description)}")
 
     def _stage(self, select: str) -> None:
         self._db.execute(f"CREATE OR REPLACE TEMP VIEW staged AS {select}")
 
-    def _insert(self, destination: str) -> tuple[int, list[tuple[str, int]]]:
+    def _insert(self, destination: str) -> tuple[int, list[tuple[str, str, int]]]:
         """Inserts the staged rows that are not there yet; gives their number and the duplicates'.
 
-        The duplicates are counted by object. Only identities are compared, and only with rows of
-        the same span of time.
+        The duplicates are counted by batch and object. Only identities are compared, and only with
+        rows of the same span of time. Raises RefusedError.
         """
-        table = _quoted(destination)
+        table = place(destination)
         self._db.execute(
             "CREATE OR REPLACE TEMP TABLE suspects AS "
             "SELECT event_id, false AS is_loaded FROM staged GROUP BY event_id HAVING count(*) > 1 "
@@ -228,18 +225,19 @@ class DuckDBWarehouse:
         )
         self._db.execute(
             "CREATE OR REPLACE TEMP TABLE duplicates AS "
-            "SELECT event_id, source_object, source_position FROM staged "
+            "SELECT event_id, batch, source_object, source_position FROM staged "
             "WHERE event_id IN (SELECT event_id FROM suspects) "
             "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY source_object, source_position) > 1 "
             "OR event_id IN (SELECT event_id FROM suspects WHERE is_loaded)"
         )
         fresh = "SELECT * FROM staged"
         duplicates = self._rows(
-            "SELECT source_object, count(*) FROM duplicates GROUP BY source_object"
+            "SELECT batch, source_object, count(*) FROM duplicates GROUP BY ALL"
         )
         if duplicates:
             fresh += " ANTI JOIN duplicates USING (event_id, source_object, source_position)"
-        count = self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
+        with refusing(destination):
+            count = self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
         return count, duplicates
 
     def _record(self, report: Report, objects: Sequence[LogObject], staged: Staged) -> None:
@@ -293,7 +291,7 @@ class DuckDBWarehouse:
 def _read(table: str, staged: Staged, destination: str) -> str:
     """A query for a table's staged rows; DuckDB's timestamps are UTC and without a zone."""
     paths = [
-        _literal(shard.path)
+        literal(shard.path)
         for shard in staged.shards
         if shard.table == table and shard.destination == destination
     ]
@@ -307,12 +305,3 @@ def _read(table: str, staged: Staged, destination: str) -> str:
 
 def _counts(tally: Tally) -> dict[str, Any]:
     return {**tally.to_json(), "rejected": json.dumps(dict(sorted(tally.rejected.items())))}
-
-
-def _quoted(name: str) -> str:
-    """A dotted name as SQL identifiers."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,122 @@
+"""The tables in a DuckDB file: makes them as `schemas/` says, and says why one cannot be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+
+from pipeline import schemas
+
+CATALOG = "warehouse"
+"""The name under which the file is attached."""
+_TYPES = {"STRING": "VARCHAR", "INTEGER": "BIGINT", "TIMESTAMP": "TIMESTAMP", "BYTES": "BLOB"}
+_REFUSALS = (
+    duckdb.DataError,
+    duckdb.DependencyException,
+    duckdb.IntegrityError,
+    duckdb.NotSupportedError,
+    duckdb.ProgrammingError,
+)
+
+
+class RefusedError(Exception):
+    """A table that cannot take its rows, and why."""
+
+    def __init__(self, table: str, why: str) -> None:
+        super().__init__(f"{table}: {why}")
+        self.table = table
+        self.why = why
+
+
+@contextmanager
+def refusing(table: str) -> Iterator[None]:
+    """Makes DuckDB's refusal of rows or columns, such as a constraint of the user's, a RefusedError."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise RefusedError(table, f"DuckDB says: {first_line(error)}") from None
+
+
+def prepare(db: duckdb.DuckDBPyConnection, destination: str) -> None:
+    """Creates a destination, or gives it the columns it lacks; raises RefusedError."""
+    schema, table = destination.split(".")
+    found = db.execute(
+        "SELECT table_schema, table_name, table_type FROM information_schema.tables "
+        "WHERE table_catalog = ? AND lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
+        [CATALOG, schema, table],
+    ).fetchone()
+    cased = db.execute(
+        "SELECT schema_name FROM information_schema.schemata "
+        "WHERE catalog_name = ? AND lower(schema_name) = lower(?)",
+        [CATALOG, schema],
+    ).fetchone()
+    taken = f"{found[0]}.{found[1]}" if found else f"{cased[0] if cased else schema}.{table}"
+    if taken != destination:
+        why = f"its name differs only in case from {taken}, and DuckDB folds case"
+        raise RefusedError(destination, why)
+    if found and found[2] != "BASE TABLE":
+        raise RefusedError(destination, "a view has its name")
+    with refusing(destination):
+        if not found:
+            make_table(db, destination, schemas.table("event"))
+        add_columns(db, destination, schemas.table("event"))
+
+
+def make_table(db: duckdb.DuckDBPyConnection, name: str, columns: Sequence[schemas.Column]) -> None:
+    """Creates a table with described columns where it is missing."""
+    definitions = [
+        f"{quoted(column.name)} {_TYPES[column.type]}{' NOT NULL' if column.is_required else ''}"
+        for column in columns
+    ]
+    db.execute(f"CREATE SCHEMA IF NOT EXISTS {place(name.partition('.')[0])}")
+    db.execute(f"CREATE TABLE IF NOT EXISTS {place(name)} ({', '.join(definitions)})")
+    for column in columns:
+        described = f"{place(name)}.{quoted(column.name)}"
+        db.execute(f"COMMENT ON COLUMN {described} IS {literal(column.description)}")
+
+
+def add_columns(
+    db: duckdb.DuckDBPyConnection, name: str, columns: Sequence[schemas.Column]
+) -> None:
+    """Gives a table the columns that it lacks; raises RefusedError for one of another type."""
+    rows = db.execute(
+        "SELECT lower(column_name), data_type FROM information_schema.columns "
+        "WHERE table_catalog = ? AND table_schema = ? AND table_name = ?",
+        [CATALOG, *name.split(".")],
+    ).fetchall()
+    types = dict(rows)
+    for column in columns:
+        type_ = types.get(column.name, _TYPES[column.type])
+        if type_ != _TYPES[column.type]:
+            raise RefusedError(
+                name, f"its column {column.name} is {type_}, not {_TYPES[column.type]}"
+            )
+    for column in columns:
+        if column.name not in types:
+            definition = f"{quoted(column.name)} {_TYPES[column.type]}"
+            db.execute(f"ALTER TABLE {place(name)} ADD COLUMN {definition}")
+
+
+def place(name: str) -> str:
+    """A dotted name of a schema or a table as SQL, its catalog included.
+
+    DuckDB has catalogs named `temp`, `system` and `memory`, as a schema may be.
+    """
+    return ".".join(quoted(part) for part in (CATALOG, *name.split(".")))
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the query and the marks below it."""
+    return str(error).partition("\n")[0]
