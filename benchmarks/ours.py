@@ -52,10 +52,9 @@ def _core(job: Job, parts: Sequence[Work]) -> Staged:
 def _beam(job: Job, parts: Sequence[Work], workers: int) -> Staged:
     """The job as `pixelship load` runs it."""
     logging.basicConfig(level=logging.ERROR)
-    from pipeline.beam.graph import run
+    from pipeline.beam.graph import Launch, run
 
-    many = [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
-    return run(job, parts, many if workers > 1 else [])
+    return run(job, parts, Launch(workers))
 
 
 if __name__ == "__main__":

@@ -46,8 +46,12 @@ class Verdict:
 
 
 def check_urls(urls: Sequence[str], rules: Rules, now_us: int) -> list[Verdict]:
-    """A verdict for each URL (or path with query), as a browser's view of it at `now_us`."""
-    raw = pa.array([url.partition("#")[0].encode() for url in urls], pa.binary())
+    """A verdict for each URL (or path with query), as a browser's view of it at `now_us`.
+
+    Bytes that are no UTF-8 come as Python has them in command lines, as lone surrogates.
+    """
+    sent = [url.partition("#")[0].encode("utf-8", "surrogateescape") for url in urls]
+    raw = pa.array(sent, pa.binary())
     rows = np.arange(len(urls))
     views = requests(rows, {**_browser(len(urls), now_us), **uri_columns(encode(raw))})
     pixels = select_pixels(views, rules.paths)
@@ -77,6 +81,7 @@ def _browser(count: int, now_us: int) -> dict[str, pa.Array]:
 
 def _verdict(url: str, code: int | None, params: dict[str, str], rules: Rules) -> Verdict:
     destination = params.get("d")
+    url = url.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if code is None:
         meaning = "its path is no pixel's"
         remedy = f"Use one of {', '.join(rules.paths)}."

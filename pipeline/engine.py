@@ -168,7 +168,8 @@ def select_pixels(candidates: pa.RecordBatch, paths: tuple[str, ...]) -> pa.Reco
 def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
     """Which requests came after the key that signed their URL was retired."""
     never = np.iinfo(np.int64).max
-    retired = np.array([key.retired_at_us or never for key in rules.keys.keys] + [never])
+    times_us = [key.retired_at_us for key in rules.keys.keys]
+    retired = np.array([never if time_us is None else time_us for time_us in [*times_us, None]])
     number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.query]
     time_us = judged.requests.column("timestamp").cast(pa.int64()).fill_null(0)
     return time_us.to_numpy(zero_copy_only=False) >= retired[number]

@@ -25,8 +25,14 @@ FREE_EXPANSION_BYTES = 1 << 30
 """Inflated bytes below which no ratio is too high."""
 MOST_EXPANSION = 400
 """Above `FREE_EXPANSION_BYTES`, more inflated bytes than this for one stored byte is a bomb."""
-MOST_RESYNC_TRIALS = 64
+SOUND_BYTES = 1 << 10
+"""A place that inflates to so many bytes is a member: no accident does."""
+MOST_RESYNC_TRIALS = 1 << 10
 """Places tried as a new member after damage, for each object."""
+LOOK_BACK_BYTES = 1 << 20
+"""Stored bytes before the place where damage shows that may hold the next member's start already:
+what is damaged may be read far past its end."""
+_FED_BYTES = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class _ZlibDecompressor:
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
-        self._waiting = b""
+        self._waiting = memoryview(b"")
         self._is_full = False
 
     @property
@@ -77,11 +83,13 @@ class _ZlibDecompressor:
 
     @property
     def unused_data(self) -> bytes:
-        return self._inner.unused_data
+        return self._inner.unused_data + self._waiting
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        piece = self._inner.decompress(self._waiting + data, max(max_length, 0))
-        self._waiting = self._inner.unconsumed_tail
+        waiting = memoryview(data) if data else self._waiting
+        fed = waiting[:_FED_BYTES]
+        piece = self._inner.decompress(fed, max(max_length, 0))
+        self._waiting = waiting[len(fed) - len(self._inner.unconsumed_tail) :]
         self._is_full = len(piece) == max_length
         return piece
 
@@ -141,7 +149,8 @@ class _Inflater:
             end = yield from self._member(position)
             if isinstance(end, Damage):
                 yield end
-                if (found := self._resync(max(end.position, position + 1))) is None:
+                after = max(end.position - LOOK_BACK_BYTES, position + 1)
+                if (found := self._resync(after)) is None:
                     return
                 position = found
             elif (position := self._skip_padding(end)) < self._size and not self._at_member(
@@ -231,7 +240,7 @@ class _Inflater:
         return self._stream.read(len(self._codec.magic)) == self._codec.magic
 
     def _resync(self, position: int) -> int | None:
-        """Where the next member starts that inflates soundly to its end, or None."""
+        """Where the next sound member starts, or None."""
         magic = self._codec.magic
         self._stream.seek(position)
         window = b""
@@ -251,14 +260,16 @@ class _Inflater:
         return None
 
     def _is_sound(self, start: int) -> bool:
-        """Whether the member there inflates to its end, its checksum right."""
+        """Whether a member is there: it inflates to its end, to the object's end, or far enough."""
         self._trials += 1
         inflated = 0
         try:
-            for piece, end in self._pieces(self._codec.open(), start):
+            for piece, _ in self._pieces(self._codec.open_exact(), start, coarse_bytes=0):
                 inflated += len(piece)
-                if self._is_bomb(inflated, end - start):
-                    return False
+                if inflated >= SOUND_BYTES:
+                    return True
+        except EOFError:
+            return inflated > 0
         except self._codec.errors:
             return False
         return True

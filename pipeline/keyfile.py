@@ -9,13 +9,14 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from pipeline.errors import SetupError
 from pipeline.signing import Key, KeyRing
 
 _SECRET_BYTES = 32
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def read_key_file(path: Path) -> KeyRing:
@@ -63,13 +64,19 @@ def with_key_retired(ring: KeyRing, key_id: str) -> KeyRing:
     """
     if key_id not in {key.id for key in ring.keys}:
         raise SetupError(f"No key {key_id} is in the ring: see `pixelship keys list`.")
-    now_us = int(datetime.now(timezone.utc).timestamp() * 1_000_000)
+    now_us = _since_epoch_us(datetime.now(timezone.utc))
     return KeyRing(
         tuple(
-            replace(key, retired_at_us=key.retired_at_us or now_us) if key.id == key_id else key
+            replace(key, retired_at_us=now_us)
+            if key.id == key_id and key.retired_at_us is None
+            else key
             for key in ring.keys
         )
     )
+
+
+def _since_epoch_us(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def _from_json(entry: dict[str, object]) -> Key:
@@ -78,7 +85,7 @@ def _from_json(entry: dict[str, object]) -> Key:
         raise TypeError(scopes)
     retired_at_us = None
     if retired is not None:
-        retired_at_us = int(datetime.fromisoformat(str(retired)).timestamp() * 1_000_000)
+        retired_at_us = _since_epoch_us(datetime.fromisoformat(str(retired)))
     secret = str(entry["secret"])
     if not secret:
         raise ValueError(secret)
@@ -86,11 +93,13 @@ def _from_json(entry: dict[str, object]) -> Key:
 
 
 def _to_json(key: Key) -> dict[str, object]:
-    retired = key.retired_at_us and datetime.fromtimestamp(key.retired_at_us / 1e6, timezone.utc)
+    retired = None
+    if key.retired_at_us is not None:
+        retired = (_EPOCH + timedelta(microseconds=key.retired_at_us)).isoformat()
     return {
         "id": key.id,
         "secret": key.secret.decode(),
         "created_at": key.created_at,
         "scopes": list(key.scopes),
-        "retired_at": retired.isoformat() if retired else None,
+        "retired_at": retired,
     }

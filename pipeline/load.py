@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Event, Thread
 
-from pipeline.beam.graph import run
+from pipeline.beam.graph import Launch, run
 from pipeline.beam.progress import read_progress
 from pipeline.model import Fault, LogObject
 from pipeline.options import Rules
@@ -33,12 +34,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Order:
-    """What to load and how: files, globs and folders; rules; format; options passed to Beam."""
+    """What to load and how: files, globs and folders; rules; format; how the job is run.
+
+    `leave_out` are files and folders that are no logs, though a pattern may name them.
+    """
 
     patterns: Sequence[str]
     rules: Rules
     format: str = "auto"
-    beam_options: Sequence[str] = ()
+    launch: Launch = field(default_factory=Launch)
+    leave_out: Sequence[Path] = ()
 
 
 def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
@@ -48,13 +53,13 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     """
     began = time.monotonic()
     source = LocalFiles()
-    plan = plan_batch(source, source.find(order.patterns), warehouse)
+    plan = plan_batch(source, source.find(order.patterns, order.leave_out), warehouse)
     opened = report = warehouse.finish_open()
     if plan.objects:
         job = Job(warehouse.next_batch(), order.rules, warehouse.staging, order.format)
         parts = list(split(plan.objects, source.open, job.split_bytes))
         with _watching(parts, job.staging, progress):
-            staged = run(job, parts, order.beam_options)
+            staged = run(job, parts, order.launch)
         report = warehouse.commit(job.batch, plan.objects, staged)
         report.unparked = opened.unparked
     report.faults += plan.faults
@@ -74,7 +79,8 @@ def plan_batch(source: LocalFiles, names: Iterable[str], warehouse: Warehouse) -
         try:
             found.append(source.pin(name))
         except OSError as error:
-            faults.append(Fault(name, 0, f"cannot be read: {error.strerror}"))
+            printable = name.encode("utf-8", "replace").decode()
+            faults.append(Fault(printable, 0, f"cannot be read: {error.strerror}"))
     known = warehouse.known(found)
     sums = {item.sha256 for item in known}
     by_name = {item.name: item for item in known}

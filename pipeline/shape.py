@@ -24,6 +24,7 @@ from pipeline.transforms.enrich import referrer_hosts, user_ids
 
 Reasons = npt.NDArray[np.int8]
 _TAKEN = ("timestamp", "host", "referrer", "cookie_pxid", "request_id")
+_HOUR_US = 3_600_000_000
 _Column: TypeAlias = Coded | pa.Array | str | None
 _REASON_TEXTS = {
     "stage": pa.array(["", *(reason.stage.value for reason in Reason)]),
@@ -115,7 +116,8 @@ def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.Recor
 
 def bot_hits(judged: Judged, rows: Rows, origin: Origin) -> pa.RecordBatch:
     """Some requests counted by hour, destination and rule, as rows of `schemas/bot_hits.json`."""
-    hour = pc.floor_temporal(judged.requests.column("timestamp").take(pa.array(rows)), unit="hour")
+    times = judged.requests.column("timestamp").take(pa.array(rows))
+    hour = pc.multiply(pc.divide(times.cast(pa.int64()), _HOUR_US), _HOUR_US).cast(times.type)
     hits = pa.table(
         {
             "hour": hour,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import apache_beam as beam
@@ -16,17 +17,19 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from pipeline.beam import worker
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
+from pipeline.errors import SetupError
 from pipeline.model import COUNTS, Tally
 from pipeline.sources import LocalFiles
 from pipeline.staging import Job, Staged, Stager, Work
 
-LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-"""Named outright: `DirectRunner` would first try to download another engine."""
 MANIFEST = "staged.json"
 
 
@@ -80,11 +83,38 @@ class WriteManifest(beam.DoFn):  # type: ignore[misc]
         sink.close()
 
 
-def run(job: Job, parts: Sequence[Work], beam_options: Sequence[str]) -> Staged:
-    """Runs the job to its end; gives what was staged."""
+@dataclass(frozen=True)
+class Launch:
+    """How the graph is run: worker processes on this machine, and options passed on to Beam."""
+
+    workers: int = 1
+    beam_options: Sequence[str] = ()
+
+    def pipeline(self) -> beam.Pipeline:
+        """A pipeline on the runner that the options name, else on this machine.
+
+        The local runner is made outright: Beam's `DirectRunner` would first try to download another.
+        Raises SetupError for a runner or an option that Beam refuses.
+        """
+        options = list(self.beam_options)
+        runner = None
+        if not any(option.startswith("--runner") for option in options):
+            processes = None
+            if self.workers > 1:
+                options.append(f"--direct_num_workers={self.workers}")
+                processes = SubprocessSDKEnvironment.from_command_string(worker.command())
+            runner = FnApiRunner(default_environment=processes)
+        try:
+            return beam.Pipeline(runner, options=PipelineOptions(options))
+        except (ImportError, ValueError) as error:
+            why = " ".join(str(error).split())
+            raise SetupError(f"Beam refuses its options: {why}") from None
+
+
+def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
+    """Runs the job to its end; gives what was staged. Raises SetupError."""
     path = f"{job.staging}/{MANIFEST}"
-    runner = None if any(option.startswith("--runner") for option in beam_options) else LOCAL_RUNNER
-    with beam.Pipeline(runner, options=PipelineOptions(list(beam_options))) as pipeline:
+    with launch.pipeline() as pipeline:
         _ = (
             pipeline
             | "Parts" >> beam.Create(list(parts), reshuffle=False)
@@ -99,4 +129,4 @@ def run(job: Job, parts: Sequence[Work], beam_options: Sequence[str]) -> Staged:
 
 
 def _create(path: str) -> BinaryIO:
-    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)

@@ -11,6 +11,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.errors import SetupError
 
 
+class _Word(str):
+    """A word of the command line, told from others of the same spelling by its identity."""
+
+    __slots__ = ()
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SetupError(f"A Beam option is wrong: {message}.")
@@ -27,22 +33,12 @@ def separate_beam_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
             options._add_argparse_args(parser)
     for action in parser._actions:
         action.default, action.required = argparse.SUPPRESS, False
-    _, rest = parser.parse_known_args(list(words))
+    marked = [_Word(word) for word in words]
+    _, rest = parser.parse_known_args(marked)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
         raise SetupError(
             f"There is no option {unknown[0].partition('=')[0]}: see `pixelship load --help`."
         )
-    return rest, _less(words, rest)
-
-
-def _less(words: Sequence[str], rest: Sequence[str]) -> list[str]:
-    """The words without those of `rest`, which stand in the same order."""
-    left = list(rest)
-    taken = []
-    for word in words:
-        if left and word == left[0]:
-            left.pop(0)
-        else:
-            taken.append(word)
-    return taken
+    left = {id(word) for word in rest}
+    return [str(word) for word in rest], [str(word) for word in marked if id(word) not in left]

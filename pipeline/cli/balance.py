@@ -25,6 +25,7 @@ class LoadProgress:
     """A progress bar on standard error, where that is a terminal."""
 
     def __init__(self) -> None:
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("Reading"),
             BarColumn(),
@@ -32,8 +33,9 @@ class LoadProgress:
             DownloadColumn(),
             TextColumn("{task.fields[lines_per_second]:,.0f} lines/s"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("load", total=None, lines_per_second=0.0)
 

@@ -48,7 +48,7 @@ def _read(urls: tuple[str, ...]) -> list[str]:
     read: list[str] = []
     for url in urls:
         if url == "-":
-            lines = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split("\n")
+            lines = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape").split("\n")
             read += [line.strip() for line in lines if line.strip()]
         else:
             read.append(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ EXIT_INCOMPLETE = 1
 EXIT_SETUP = 2
 """Wrong usage or set-up; nothing was loaded."""
 EXIT_INTERNAL = 3
-"""The balance sheet did not add up; nothing was loaded."""
+"""A defect or a failing machine: the balance sheet did not add up, the disk was full."""
 
 
 class _Failure(click.ClickException):
@@ -23,7 +24,10 @@ class _Failure(click.ClickException):
 
 
 class PixelshipGroup(click.Group):
-    """Turns the project's exceptions into one sentence each."""
+    """Turns the project's exceptions into one sentence each.
+
+    Python's own exit status for what nobody foresaw is 1, which here means that the rest is loaded.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; a wrong set-up exits with 2."""
@@ -34,4 +38,13 @@ class PixelshipGroup(click.Group):
         except BalanceError as error:
             raise _Failure(
                 f"{error} Nothing was loaded; please report this.", EXIT_INTERNAL
+            ) from None
+        except UnicodeEncodeError:
+            raise _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception:
+            traceback.print_exc()
+            raise _Failure(
+                "The run failed; running it again does no harm.", EXIT_INTERNAL
             ) from None

@@ -51,6 +51,7 @@ def list_keys(key_file: Path | None) -> None:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     ring = key_ring_of(key_file)
     table = Table("key", "created", "scopes", "use")
@@ -59,7 +60,8 @@ def list_keys(key_file: Path | None) -> None:
         if key.retired_at_us is not None:
             retired = datetime.fromtimestamp(key.retired_at_us / 1e6, timezone.utc)
             use = f"retired {retired:%Y-%m-%d %H:%M:%S} UTC"
-        table.add_row(key.id, key.created_at or "SIGNER_SECRET", " ".join(key.scopes), use)
+        texts = (key.id, key.created_at or "SIGNER_SECRET", " ".join(key.scopes), use)
+        table.add_row(*map(Text, texts))
     Console().print(table)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
-from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.cli.ring import DEFAULT_KEY_FILE, key_ring_of, keys_option
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
@@ -29,29 +29,31 @@ _FORMATS = ("auto", "nginx-tsv", "nginx-json", "combined")
 @click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable.")  # fmt: skip
 @click.option("--addresses", default="mask", show_default=True, type=click.Choice(("mask", "keep", "drop")), help="What is stored of visitors' addresses: /24 and /48, all, or nothing.")  # fmt: skip
 @click.option("--allow", multiple=True, metavar="GLOB", help="Destinations that may be loaded, such as 'news.*'; repeatable. All by default.")  # fmt: skip
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), metavar="N", help="Worker processes on this machine.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the balance sheet as JSON, and nothing else.")  # fmt: skip
 def load(
     logs: tuple[str, ...],
     warehouse: str,
     log_format: str,
     key_file: Path | None,
+    workers: int,
     as_json: bool,
     **rules: Any,
 ) -> None:
     """Load access logs: each verified view once, into the table that its URL names.
 
     LOG is a file, a glob or a folder; plain, gzip or zstd, whatever its name. Files that were loaded
-    before are left alone. Options that Apache Beam knows (such as --direct_num_workers=2
-    --direct_running_mode=multi_processing) are passed to it.
+    before are left alone. Options that Apache Beam knows (such as --runner) are passed to it.
 
     \b
     Exit status:
       0  all is loaded
       1  something was parked or damaged; the rest is loaded
       2  wrong usage or set-up; nothing was loaded
-      3  the balance sheet did not add up; nothing was loaded
+      3  a defect, or a machine that fails, such as a full disk; running again does no harm
     """
     logging.basicConfig(level=logging.ERROR)
+    from pipeline.beam.graph import Launch
     from pipeline.beam.options import separate_beam_options
     from pipeline.cli.balance import LoadProgress, print_balance
     from pipeline.load import Order
@@ -60,9 +62,13 @@ def load(
     patterns, beam_options = separate_beam_options(logs)
     if not patterns:
         raise SetupError("Name a log file, a glob or a folder to load.")
-    order = Order(patterns, _rules(key_file, **rules), log_format, beam_options)
-    with _warehouse(warehouse) as opened, LoadProgress() as progress:
-        report = run_load(opened, order, progress.advance)
+    to = _warehouse(warehouse)
+    ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE))
+    order = Order(
+        patterns, _rules(key_file, **rules), log_format, Launch(workers, beam_options), ours
+    )
+    with to, LoadProgress() as progress:
+        report = run_load(to, order, progress.advance)
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
@@ -83,6 +89,9 @@ def _rules(
 
     from pipeline.options import PIXEL_PATHS, Rules
 
+    for path in paths:
+        if not path.startswith("/"):
+            raise SetupError(f"--path {path!r} is no path: write it as /pixel.gif.")
     for network in proxies:
         try:
             ipaddress.ip_network(network, strict=False)

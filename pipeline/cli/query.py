@@ -37,7 +37,7 @@ def query(sql: str, path: Path) -> None:
         raise SetupError(f"The query failed: {str(error).splitlines()[0]}") from None
     table = Table()
     for name in names:
-        table.add_column(Text(name))
+        table.add_column(Text(_printable(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_printable(value)) for value in row))
     Console().print(table)

@@ -49,6 +49,10 @@ def sign(
     from pipeline.destinations import is_permitted
     from pipeline.signing import sign_query
 
+    if not key or not canonical:
+        raise SetupError("--key and --canonical may not be empty: such a view would not count.")
+    if "?" in base or "#" in base:
+        raise SetupError(f"--base {base!r} may have no query: the signed one is put after it.")
     signer = key_ring_of(key_file).signer
     if signer is None:
         raise SetupError("All keys are retired: make one with `pixelship keys new`.")

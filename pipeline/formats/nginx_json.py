@@ -4,7 +4,8 @@ Source: https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format (chec
 Sample:
     {"format":"px1","msec":1763700000.123,"request_id":"5f…","remote_addr":"203.0.113.7",…}
 History: every site names its own keys; `KEYS` holds the names understood, the best first. Without
-`escape=json` nginx writes `\\xXX`, which is no JSON, and a bare number may be empty (`"a":,`).
+`escape=json` nginx writes `\\xXX`, which is no JSON, and for a bare number that is missing `"a":-`;
+with it, `"a":`.
 
 One `log_format` gives every line the same keys in the same order. So a line is a template filled
 in: its text outside the values is learnt from one line, the others split on their quotes, and every
@@ -56,10 +57,13 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 _CODED = pa.dictionary(pa.int32(), pa.binary())
 _PLAIN = {"timestamp", "request_id", "ip", "cookie_pxid"}
 _MOST_TEMPLATES = 4
-_BARE_VALUE = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|)"
+_BARE_VALUE = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|-|)"
 _BARE = re.compile(rb"([ \t]*:[ \t]*)" + _BARE_VALUE.encode() + rb"([ \t]*[,}][ \t]*)")
-_EMPTY_VALUE = re.compile(r'"[ \t]*:[ \t]*(?=[,}])')
-_HEX_ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})")
+_MISSING_VALUE = re.compile(
+    r'\\.|("[^"\\]*(?:\\.[^"\\]*)*")(?:[ \t]*(:)[ \t]*-?[ \t]*(?=[,}]))?', re.DOTALL
+)
+"""A string (whole, so that nothing within one is taken for a missing value) and what follows it."""
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,9 @@ class _Template:
         if place not in self.bare:
             return none_where_absent(column)
         before, after = self.bare[place]
-        return none_where_absent(pc.binary_slice(column, len(before), -len(after)), (b"null", b""))
+        return none_where_absent(
+            pc.binary_slice(column, len(before), -len(after)), (b"null", b"-", b"")
+        )
 
 
 class NginxJson:
@@ -211,12 +217,12 @@ def _read_object(line: bytes) -> dict[str, bytes | None] | None:
     """A JSON object's plain values as the bytes that the client sent; None for anything else."""
     if b"\0" in line or b"\r" in line:
         return None
-    text = _HEX_ESCAPE.sub(_to_json_escape, line.decode("utf-8", "surrogateescape"))
+    text = _ESCAPE.sub(_to_json_escape, line.decode("utf-8", "surrogateescape"))
     try:
         values = _DECODER.decode(text)
     except (ValueError, RecursionError):
         try:
-            values = _DECODER.decode(_EMPTY_VALUE.sub('":null', text))
+            values = _DECODER.decode(_MISSING_VALUE.sub(_with_null, text))
         except (ValueError, RecursionError):
             return None
     if not isinstance(values, dict):
@@ -229,8 +235,14 @@ def _read_object(line: bytes) -> dict[str, bytes | None] | None:
 
 def _to_json_escape(match: re.Match[str]) -> str:
     """Nginx's `\\xXX` as JSON; bytes past ASCII as the surrogate that stands for the raw byte."""
+    if match[1] is None:  # an escape of JSON's own, such as two backslashes
+        return match[0]
     byte = int(match[1], 16)
     return f"\\u{byte:04x}" if byte < 0x80 else f"\\udc{byte:02x}"
+
+
+def _with_null(match: re.Match[str]) -> str:
+    return f"{match[1]}:null" if match[2] else match[0]
 
 
 def _to_bytes(value: object) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -17,25 +18,29 @@ _READ_BYTES = 1 << 20
 class LocalFiles:
     """Files, globs and folders."""
 
-    def find(self, patterns: Iterable[str]) -> list[str]:
-        """The files that patterns name, each once; folders are searched, hidden files left out.
+    def find(self, patterns: Iterable[str], leave_out: Iterable[Path] = ()) -> list[str]:
+        """The files that patterns name, each once; folders are searched.
 
+        Hidden files and folders in them are left out, as are `leave_out` and what is inside.
         Raises SetupError for a pattern that names nothing.
         """
+        unwanted = {path.resolve() for path in leave_out}
         found: dict[str, None] = {}
         for pattern in patterns:
-            before = len(found)
-            for path in self._named(pattern):
-                found.setdefault(str(path.resolve()))
-            if len(found) == before and not any(self._named(pattern)):
+            named = [path.resolve() for path in self._named(pattern)]
+            logs = [path for path in named if unwanted.isdisjoint((path, *path.parents))]
+            if not logs:
                 raise SetupError(f"No log file is there under {pattern!r}: check the path.")
+            found.update(dict.fromkeys(map(str, logs)))
         return list(found)
 
     def _named(self, pattern: str) -> Iterator[Path]:
         path = Path(pattern)
         if path.is_dir():
-            inside = (each for each in sorted(path.rglob("*")) if each.is_file())
-            yield from (each for each in inside if not each.name.startswith("."))
+            for each in sorted(path.rglob("*")):
+                is_hidden = any(part.startswith(".") for part in each.relative_to(path).parts)
+                if each.is_file() and not is_hidden:
+                    yield each
         elif path.is_file():
             yield path
         else:
@@ -50,6 +55,8 @@ class LocalFiles:
 
         Raises OSError where it cannot be read.
         """
+        if not _is_utf8(name):
+            raise OSError(errno.EILSEQ, "its name is not UTF-8")
         size = Path(name).stat().st_size
         return LogObject(name, size, self.checksum(name, size))
 
@@ -65,3 +72,11 @@ class LocalFiles:
     def open(self, name: str) -> BinaryIO:
         """The file's bytes."""
         return Path(name).open("rb")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -102,3 +104,36 @@ def check_balance(objects: Sequence[LogObject], staged: Staged) -> None:
         rows = sum(shard.rows for shard in staged.shards if shard.table == table)
         if rows != count:
             raise BalanceError(f"{count} lines were counted for {table}, {rows} rows were staged.")
+
+
+def ledger(
+    report: Report, objects: Sequence[LogObject], staged: Staged
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A batch's rows for `pixelship.batches` and `pixelship.objects`; sums up the report's total."""
+    for tally in staged.tallies.values():
+        report.total.add(tally)
+    faults: dict[str, list[dict[str, Any]]] = {}
+    for fault in staged.faults:
+        faults.setdefault(fault.object, []).append(fault.to_json())
+    batch = {
+        "batch": report.batch,
+        "loaded_at": datetime.now(timezone.utc),
+        "objects": len(objects),
+        **_counts(report.total),
+        "destinations": json.dumps(report.destinations, sort_keys=True),
+    }
+    rows = [
+        {
+            **asdict(item),
+            "batch": report.batch,
+            **_counts(staged.tallies[item.name]),
+            "faults": json.dumps(faults.get(item.name, [])),
+        }
+        for item in objects
+    ]
+    return batch, rows
+
+
+def _counts(tally: Tally) -> dict[str, Any]:
+    counts = tally.to_json()
+    return {**counts, "rejected": json.dumps(counts["rejected"])}

@@ -6,13 +6,10 @@ A view whose `event_id` is there already is a duplicate, within the batch and ag
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,9 +19,9 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.errors import SetupError
-from pipeline.model import LogObject, Tally
+from pipeline.model import LogObject
 from pipeline.staging import Staged
-from pipeline.warehouses.contract import Report, check_balance
+from pipeline.warehouses.contract import Report, check_balance, ledger
 from pipeline.warehouses.duckdb_tables import (
     CATALOG,
     RefusedError,
@@ -38,7 +35,7 @@ from pipeline.warehouses.duckdb_tables import (
 )
 
 _BOOKKEEPING = ("batches", "objects", "rejects", "bot_hits")
-_MEMORY_LIMIT = "384MB"
+_MEMORY_LIMIT = "400MB"
 _PARKED = (
     schemas.Column("destination", "STRING", "REQUIRED", "The table that the row is for."),
     schemas.Column("why", "STRING", "REQUIRED", "What keeps it from being loaded."),
@@ -68,11 +65,16 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
 
 
 class DuckDBWarehouse:
-    """The warehouse `duckdb:PATH`."""
+    """The warehouse `duckdb:PATH`.
+
+    None but DuckDB may open its `files` meanwhile: closing one would give up the lock on it.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.staging = f"{self.path.resolve()}.staging"
+        whole = self.path.resolve()
+        self.staging = f"{whole}.staging"
+        self.files = (whole, Path(f"{whole}.wal"), Path(self.staging))
 
     def __enter__(self) -> DuckDBWarehouse:
         """Opens the file, which locks it; forgets what a killed run had staged."""
@@ -133,7 +135,7 @@ class DuckDBWarehouse:
         """Loads a destination's parked rows; gives their number. Raises RefusedError."""
         prepare(self._db, destination)
         self._stage(f"SELECT * EXCLUDE (destination, why) FROM pixelship.parked {where}")
-        loaded, duplicates = self._insert(destination)
+        loaded, duplicates = self._insert(destination, ["FROM staged"])
         for batch, name, count in duplicates:
             change = f"SET accepted = accepted - {count}, duplicate = duplicate + {count}"
             self._db.execute(f"UPDATE pixelship.batches {change} WHERE batch = ?", [batch])
@@ -166,7 +168,7 @@ class DuckDBWarehouse:
             try:
                 return self._commit(batch, objects, deepcopy(staged), refused)
             except RefusedError as error:
-                refused[error.destination] = error.why
+                refused[error.table] = error.why
 
     def _commit(
         self, batch: str, objects: Sequence[LogObject], staged: Staged, refused: dict[str, str]
@@ -182,15 +184,16 @@ class DuckDBWarehouse:
                 if destination not in refused:
                     prepare(self._db, destination)
             for destination in destinations:
-                self._stage(_read("event", staged, destination))
+                self._stage(_read("event", _paths("event", staged, destination)))
                 if destination in refused:
                     self._park(destination, refused[destination])
                 else:
                     self._load(destination, staged, report)
             for table in ("rejects", "bot_hits"):
-                if any(shard.table == table for shard in staged.shards):
-                    rows = _read(table, staged, "")
-                    self._db.execute(f"INSERT INTO pixelship.{table} BY NAME {rows}")
+                for path in _paths(table, staged, ""):
+                    self._db.execute(
+                        f"INSERT INTO pixelship.{table} BY NAME {_read(table, [path])}"
+                    )
             self._record(report, objects, staged)
         self._report_parked(report)
         return report
@@ -201,7 +204,8 @@ class DuckDBWarehouse:
 
     def _load(self, destination: str, staged: Staged, report: Report) -> None:
         """Loads the staged rows of one destination."""
-        report.destinations[destination], duplicates = self._insert(destination)
+        parts = [_read("event", [path]) for path in _paths("event", staged, destination)]
+        report.destinations[destination], duplicates = self._insert(destination, parts)
         for _, name, count in duplicates:
             staged.tallies[name].accepted -= count
             staged.tallies[name].duplicate += count
@@ -209,11 +213,14 @@ class DuckDBWarehouse:
     def _stage(self, select: str) -> None:
         self._db.execute(f"CREATE OR REPLACE TEMP VIEW staged AS {select}")
 
-    def _insert(self, destination: str) -> tuple[int, list[tuple[str, str, int]]]:
+    def _insert(
+        self, destination: str, parts: Sequence[str]
+    ) -> tuple[int, list[tuple[str, str, int]]]:
         """Inserts the staged rows that are not there yet; gives their number and the duplicates'.
 
         The duplicates are counted by batch and object. Only identities are compared, and only with
-        rows of the same span of time. Raises RefusedError.
+        rows of the same span of time. `parts` are queries that together give the staged rows: one
+        after the other, so that memory does not grow with the batch. Raises RefusedError.
         """
         table = place(destination)
         self._db.execute(
@@ -227,44 +234,26 @@ class DuckDBWarehouse:
             "CREATE OR REPLACE TEMP TABLE duplicates AS "
             "SELECT event_id, batch, source_object, source_position FROM staged "
             "WHERE event_id IN (SELECT event_id FROM suspects) "
-            "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY source_object, source_position) > 1 "
+            "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY batch, source_object, source_position) > 1 "
             "OR event_id IN (SELECT event_id FROM suspects WHERE is_loaded)"
         )
-        fresh = "SELECT * FROM staged"
         duplicates = self._rows(
             "SELECT batch, source_object, count(*) FROM duplicates GROUP BY ALL"
         )
-        if duplicates:
-            fresh += " ANTI JOIN duplicates USING (event_id, source_object, source_position)"
+        less = "ANTI JOIN duplicates USING (event_id, batch, source_object, source_position)"
+        count = 0
         with refusing(destination):
-            count = self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
+            for part in parts:
+                fresh = f"SELECT * FROM ({part}) {less if duplicates else ''}"
+                count += self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
         return count, duplicates
 
     def _record(self, report: Report, objects: Sequence[LogObject], staged: Staged) -> None:
         """Writes the ledger: a row for each object, one for the batch."""
-        for tally in staged.tallies.values():
-            report.total.add(tally)
-        faults: dict[str, list[dict[str, Any]]] = {}
-        for fault in staged.faults:
-            faults.setdefault(fault.object, []).append(fault.to_json())
-        ledger = [
-            {
-                **asdict(item),
-                "batch": report.batch,
-                **_counts(staged.tallies[item.name]),
-                "faults": json.dumps(faults.get(item.name, [])),
-            }
-            for item in objects
-        ]
-        batch = {
-            "batch": report.batch,
-            "loaded_at": datetime.now(timezone.utc).replace(tzinfo=None),
-            "objects": len(objects),
-            **_counts(report.total),
-            "destinations": json.dumps(report.destinations, sort_keys=True),
-        }
-        for table, rows in (("objects", ledger), ("batches", [batch])):
-            self._db.register("ledger", pa.Table.from_pylist(rows))
+        batch, rows = ledger(report, objects, staged)
+        batch["loaded_at"] = batch["loaded_at"].replace(tzinfo=None)
+        for table, entries in (("objects", rows), ("batches", [batch])):
+            self._db.register("ledger", pa.Table.from_pylist(entries))
             self._db.execute(f"INSERT INTO pixelship.{table} BY NAME FROM ledger")
             self._db.unregister("ledger")
 
@@ -288,20 +277,20 @@ class DuckDBWarehouse:
         return self._db.execute(sql, list(values)).fetchall()
 
 
-def _read(table: str, staged: Staged, destination: str) -> str:
-    """A query for a table's staged rows; DuckDB's timestamps are UTC and without a zone."""
-    paths = [
-        literal(shard.path)
+def _paths(table: str, staged: Staged, destination: str) -> list[str]:
+    """The shards of a table's rows."""
+    return [
+        shard.path
         for shard in staged.shards
         if shard.table == table and shard.destination == destination
     ]
+
+
+def _read(table: str, paths: Sequence[str]) -> str:
+    """A query for the rows in shards; DuckDB's timestamps are UTC and without a zone."""
     casts = ", ".join(
         f"make_timestamp(epoch_us({column.name})) AS {column.name}"
         for column in schemas.table(table)
         if column.type == "TIMESTAMP"
     )
-    return f"SELECT * REPLACE ({casts}) FROM read_parquet([{', '.join(paths)}])"
-
-
-def _counts(tally: Tally) -> dict[str, Any]:
-    return {**tally.to_json(), "rejected": json.dumps(dict(sorted(tally.rejected.items())))}
+    return f"SELECT * REPLACE ({casts}) FROM read_parquet([{', '.join(map(literal, paths))}])"

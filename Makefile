@@ -1,0 +1,83 @@
+# What can be done in this folder. `make` alone lists it.
+#
+# Everything runs in .venv, which is made on first use and made up to date whenever setup.py or
+# pyproject.toml change. Nothing but a Python from 3.10 to 3.13 is needed beforehand.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench clean venv nginx
+
+help: ## list what can be done (this)
+	@echo "Pixelship. What make can do here:"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came out of it
+	@$(BIN)/python -m demo
+
+test: $(VENV)/.dev nginx ## all tests, with coverage
+	@echo "· running the tests"
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.dev nginx ## linters, types, architecture, and nginx -t on nginx/
+	@failed=; \
+	run() { \
+	  echo "· $$1"; shift; \
+	  said=$$("$(BIN)/$$@" 2>&1) || { failed=1; echo "$$said"; }; \
+	}; \
+	run "ruff check" ruff check --quiet --output-format concise .; \
+	run "ruff format --check" ruff format --check .; \
+	run "mypy" mypy; \
+	run "lint-imports" lint-imports; \
+	run "nginx -t" python -m demo.server; \
+	test -z "$$failed"
+
+bench: $(VENV)/.bench ## the benchmarks: a table, and a chart file (takes minutes)
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove all that make made, .venv too
+	@rm -rf $(VENV) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv: $(VENV)/.dev
+
+nginx: $(VENV)/.dev
+	@$(BIN)/python -m demo.install
+
+# The environment, by stamps: .dev for tests, checks and the demonstration, .bench for its peers.
+
+$(VENV)/.dev: setup.py pyproject.toml $(VENV)/.made
+	@echo "· installing pixelship and its tools into $(VENV) (once; about a minute)"
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "· installing the benchmarks' peers into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+$(VENV)/.made:
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	    2>/dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { without_venv=$$python; continue; }; \
+	  echo "· making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV) && touch $@; \
+	  exit; \
+	done; \
+	if [ -n "$${without_venv:-}" ]; then \
+	  echo "$$without_venv lacks its venv module: install it (on Debian: apt install python3-venv)." >&2; \
+	else \
+	  echo "Python 3.10 to 3.13 is needed, and none is on PATH: install one, or say make PYTHON=/path/to/it." >&2; \
+	fi; \
+	exit 1

@@ -1,0 +1,1 @@
+"""What the pipeline costs, measured beside other engines that do the same work."""

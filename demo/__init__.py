@@ -1,0 +1,1 @@
+"""The demonstration: a real nginx, real requests over loopback, and the real main job."""
