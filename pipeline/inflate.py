@@ -7,6 +7,7 @@ file's name.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ FREE_EXPANSION_BYTES = 1 << 30
 """Inflated bytes below which no ratio is too high."""
 MOST_EXPANSION = 400
 """Above `FREE_EXPANSION_BYTES`, more inflated bytes than this for one stored byte is a bomb."""
+MAGIC_BYTES = 4
+"""What the longest of the codecs' magic takes."""
 SOUND_BYTES = 1 << 10
 """A place that inflates to so many bytes is a member: no accident does."""
 MOST_RESYNC_TRIALS = 1 << 10
@@ -83,7 +86,7 @@ class _ZlibDecompressor:
 
     @property
     def unused_data(self) -> bytes:
-        return self._inner.unused_data + self._waiting
+        return self._inner.unused_data + self._waiting if self.eof else b""
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         waiting = memoryview(data) if data else self._waiting
@@ -99,7 +102,7 @@ class Codec:
     """A compressed form: its name, the bytes a member starts with, how to open one, its errors."""
 
     name: str
-    magic: bytes
+    magic: re.Pattern[bytes]
     open: Callable[[], Decompressor]
     open_exact: Callable[[], Decompressor]
     errors: tuple[Any, ...]
@@ -108,14 +111,15 @@ class Codec:
 CODECS = (
     Codec(
         name="gzip",
-        magic=b"\x1f\x8b\x08",
+        magic=re.compile(rb"\x1f\x8b\x08"),
         open=lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
         open_exact=_ZlibDecompressor,
         errors=(igzip_lib.IsalError, zlib.error, EOFError),
     ),
     Codec(
         name="zstd",
-        magic=b"\x28\xb5\x2f\xfd",
+        # a frame or, as pzstd writes before each, a skippable frame (RFC 8878, 3.1.2)
+        magic=re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
         open=zstd.ZstdDecompressor,
         open_exact=zstd.ZstdDecompressor,
         errors=(zstd.ZstdError, EOFError),
@@ -125,7 +129,7 @@ CODECS = (
 
 def codec_of(head: bytes) -> Codec | None:
     """The codec whose magic the object's first bytes carry, or None for plain bytes."""
-    return next((codec for codec in CODECS if head.startswith(codec.magic)), None)
+    return next((codec for codec in CODECS if codec.magic.match(head)), None)
 
 
 def inflate(stream: BinaryIO, codec: Codec, start: int, size: int) -> Iterator[bytes | Damage]:
@@ -237,23 +241,20 @@ class _Inflater:
 
     def _at_member(self, position: int) -> bool:
         self._stream.seek(position)
-        return self._stream.read(len(self._codec.magic)) == self._codec.magic
+        return self._codec.magic.match(self._stream.read(MAGIC_BYTES)) is not None
 
     def _resync(self, position: int) -> int | None:
         """Where the next sound member starts, or None."""
-        magic = self._codec.magic
         self._stream.seek(position)
         window = b""
         while data := self._stream.read(min(READ_BYTES, self._size - position - len(window))):
             window += data
-            at = window.find(magic)
-            while at >= 0 and self._trials < MOST_RESYNC_TRIALS:
-                if self._is_sound(position + at):
-                    return position + at
-                at = window.find(magic, at + 1)
-            if self._trials >= MOST_RESYNC_TRIALS:
-                return None
-            keep = window[1 - len(magic) :]
+            for match in self._codec.magic.finditer(window):
+                if self._trials >= MOST_RESYNC_TRIALS:
+                    return None
+                if self._is_sound(position + match.start()):
+                    return position + match.start()
+            keep = window[1 - MAGIC_BYTES :]
             position += len(window) - len(keep)
             window = keep
             self._stream.seek(position + len(window))

@@ -114,9 +114,10 @@ class DuckDBWarehouse:
             self._db.execute(f"SET {setting}")
         tables = {name: schemas.table(name) for name in _BOOKKEEPING}
         tables["parked"] = (*_PARKED, *schemas.table("event"))
-        for name, columns in tables.items():
-            make_table(self._db, f"pixelship.{name}", columns)
-            add_columns(self._db, f"pixelship.{name}", columns)
+        with self._transaction():
+            for name, columns in tables.items():
+                make_table(self._db, f"pixelship.{name}", columns)
+                add_columns(self._db, f"pixelship.{name}", columns)
 
     def finish_open(self) -> Report:
         """Loads parked rows whose destination has been mended."""
