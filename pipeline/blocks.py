@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 from pipeline.inflate import Damage, codec_of, inflate
 
 BLOCK_BYTES = 1 << 24
+BLOCK_LINES = 1 << 18
+"""A block is full with so many bytes, or so many lines: what is known of a line takes memory too."""
 MOST_LINE_BYTES = 1 << 16
 """A longer line is rejected as too long; of it, this many bytes are kept."""
 READ_BYTES = 1 << 21
@@ -62,8 +64,10 @@ class Lines:
 
     def take(self, rows: Int64s) -> Lines:
         """Some of the lines, in the order given."""
-        data = b"".join(self._array().take(pa.array(rows)).to_pylist())
-        return Lines(data, np.cumsum(self.lengths[rows] + 1), self.position[rows])
+        ends = np.cumsum(self.lengths[rows] + 1)
+        taken = self._array().take(pa.array(rows)).buffers()[2]
+        data = taken.slice(0, ends[-1]).to_pybytes() if len(ends) else b""
+        return Lines(data, ends, self.position[rows])
 
     def raw(self, rows: Int64s) -> pa.BinaryArray:
         """The bytes of some lines without their newlines, cut at the cap."""
@@ -129,13 +133,13 @@ def _plain_range(
     stream: BinaryIO, start: int, end: int, size: int
 ) -> tuple[int, Iterator[bytes | Damage]]:
     """The first line start at or after `start`, and the bytes from there to the last line's end."""
-    first = 0 if start == 0 else _after_newline(stream, start - 1, size)
+    first = 0 if start == 0 else _after_newline(stream, start - 1, min(end, size))
     last = _after_newline(stream, end - 1, size) if first < end < size else min(end, size)
     return first, _chunks(stream, first, last)
 
 
 def _after_newline(stream: BinaryIO, position: int, size: int) -> int:
-    """Where the first newline at or after `position` ends, or `size`."""
+    """Where the first newline at or after `position` ends; `size` where none is before it."""
     for chunk in _chunks(stream, position, size):
         at = chunk.find(b"\n") if isinstance(chunk, bytes) else -1
         if at >= 0:
@@ -161,8 +165,9 @@ class _Cutter:
     def __init__(self, position: int, block_bytes: int) -> None:
         self._position = position
         self._block_bytes = block_bytes
+        self._most_bytes = MOST_LINE_BYTES + len(codecs.BOM_UTF8) + len(b"\r")
         self._whole: list[bytes] = []
-        self._whole_bytes = 0
+        self._whole_bytes = self._whole_lines = 0
         self._rest = b""
         self._rest_bytes = 0
 
@@ -173,7 +178,7 @@ class _Cutter:
             self._keep(chunk)
             return
         head = chunk[:cut]
-        if self._rest_bytes > MOST_LINE_BYTES:
+        if self._rest_bytes > self._most_bytes:
             first = chunk.index(b"\n") + 1
             yield from self.flush()
             yield self._long_line(first)
@@ -184,13 +189,14 @@ class _Cutter:
         self._rest, self._rest_bytes = b"", 0
         self._whole.append(head)
         self._whole_bytes += len(head)
+        self._whole_lines += len(_positions(head, b"\n"))
         self._keep(chunk[cut:])
-        if self._whole_bytes >= self._block_bytes:
+        if self._whole_bytes >= self._block_bytes or self._whole_lines >= BLOCK_LINES:
             yield from self.flush()
 
     def _keep(self, tail: bytes) -> None:
-        room = MOST_LINE_BYTES + 1 - len(self._rest)
-        is_long = self._rest_bytes + len(tail) > MOST_LINE_BYTES
+        room = self._most_bytes + 1 - len(self._rest)
+        is_long = self._rest_bytes + len(tail) > self._most_bytes
         self._rest += tail[:room] if is_long else tail
         self._rest_bytes += len(tail)
 
@@ -204,7 +210,7 @@ class _Cutter:
         if data := b"".join(self._whole):
             yield Block(self._position, data)
         self._position += len(data)
-        self._whole, self._whole_bytes = [], 0
+        self._whole, self._whole_bytes, self._whole_lines = [], 0, 0
 
     def finish(self) -> Iterator[Block]:
         """Gives all that is left; the last line need not end in a newline."""

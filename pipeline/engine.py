@@ -34,6 +34,7 @@ _METHODS = (b"GET", b"HEAD")
 _STATUSES = (b"200", b"204", b"304")
 _SNIFF_BLOCK_BYTES = 1 << 16
 _SNIFF_MOST_BYTES = 1 << 26
+_SNIFF_MOST_LINES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def first_reasons(judged: Judged, rules: Rules) -> Reasons:
 
 def sniff(stream: BinaryIO, size: int) -> Format | None:
     """The format of a log object, from the first lines that any format knows."""
-    read_bytes = 0
-    for block in read_blocks(stream, 0, size, size, _SNIFF_BLOCK_BYTES):
+    read_bytes = read_lines = 0
+    end = min(size, _SNIFF_MOST_BYTES)
+    for block in read_blocks(stream, 0, end, end, _SNIFF_BLOCK_BYTES):
         if not isinstance(block, Block):
             continue
         lines = block.lines()
@@ -137,7 +139,8 @@ def sniff(stream: BinaryIO, size: int) -> Format | None:
         if found := detect(lines.raw(fit).to_pylist()):
             return found
         read_bytes += len(block.data)
-        if read_bytes > _SNIFF_MOST_BYTES:
+        read_lines += len(fit)
+        if read_bytes > _SNIFF_MOST_BYTES or read_lines > _SNIFF_MOST_LINES:
             break
     return None
 

@@ -27,7 +27,7 @@ FREE_EXPANSION_BYTES = 1 << 30
 MOST_EXPANSION = 400
 """Above `FREE_EXPANSION_BYTES`, more inflated bytes than this for one stored byte is a bomb."""
 MAGIC_BYTES = 4
-"""What the longest of the codecs' magic takes."""
+"""The longest of the bytes that tell a codec."""
 SOUND_BYTES = 1 << 10
 """A place that inflates to so many bytes is a member: no accident does."""
 MOST_RESYNC_TRIALS = 1 << 10
@@ -99,9 +99,13 @@ class _ZlibDecompressor:
 
 @dataclass(frozen=True)
 class Codec:
-    """A compressed form: its name, the bytes a member starts with, how to open one, its errors."""
+    """A compressed form: its name, how its members start, how to open one, its errors.
+
+    `head` is what any member may start with, `magic` what is searched for after damage.
+    """
 
     name: str
+    head: re.Pattern[bytes]
     magic: re.Pattern[bytes]
     open: Callable[[], Decompressor]
     open_exact: Callable[[], Decompressor]
@@ -111,6 +115,7 @@ class Codec:
 CODECS = (
     Codec(
         name="gzip",
+        head=re.compile(rb"\x1f\x8b\x08"),
         magic=re.compile(rb"\x1f\x8b\x08"),
         open=lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP),
         open_exact=_ZlibDecompressor,
@@ -119,7 +124,8 @@ CODECS = (
     Codec(
         name="zstd",
         # a frame or, as pzstd writes before each, a skippable frame (RFC 8878, 3.1.2)
-        magic=re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+        head=re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+        magic=re.compile(rb"\x28\xb5\x2f\xfd"),
         open=zstd.ZstdDecompressor,
         open_exact=zstd.ZstdDecompressor,
         errors=(zstd.ZstdError, EOFError),
@@ -128,8 +134,8 @@ CODECS = (
 
 
 def codec_of(head: bytes) -> Codec | None:
-    """The codec whose magic the object's first bytes carry, or None for plain bytes."""
-    return next((codec for codec in CODECS if codec.magic.match(head)), None)
+    """The codec that the object's first bytes tell of, or None for plain bytes."""
+    return next((codec for codec in CODECS if codec.head.match(head)), None)
 
 
 def inflate(stream: BinaryIO, codec: Codec, start: int, size: int) -> Iterator[bytes | Damage]:
@@ -241,7 +247,7 @@ class _Inflater:
 
     def _at_member(self, position: int) -> bool:
         self._stream.seek(position)
-        return self._codec.magic.match(self._stream.read(MAGIC_BYTES)) is not None
+        return self._codec.head.match(self._stream.read(MAGIC_BYTES)) is not None
 
     def _resync(self, position: int) -> int | None:
         """Where the next sound member starts, or None."""

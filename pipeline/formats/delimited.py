@@ -8,7 +8,7 @@ then splits all regular lines at once; the irregular ones are named and left to 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,22 +45,34 @@ def split_fields(
     lines: Lines, delimiter: bytes, width: int, types: Mapping[int, pa.DataType]
 ) -> Fields:
     """Splits each line into `width` fields; gives those places that `types` names."""
-    every = np.arange(len(lines))
-    is_clean = not (b"\0" in lines.data or b"\r" in lines.data)
-    if is_clean:
-        try:
-            return Fields(_read(lines.data, delimiter, width, types), every, every[:0])
-        except pa.ArrowInvalid:  # some line has more or fewer fields
-            pass
-    is_regular = lines.count(delimiter) == width - 1
-    is_regular &= ~(lines.holding(b"\0") | lines.holding(b"\r"))
-    regular = every[is_regular]
-    table = _read(lines.take(regular).data, delimiter, width, types)
-    return Fields(table, regular, every[~is_regular])
+    rows = np.arange(len(lines))
+    odd = lines.holding(b"\0") | lines.holding(b"\r")
+    if odd.any():
+        rows = rows[~odd]
+        lines = lines.take(rows)
+    irregular: list[int] = []
+
+    def leave_out(row: pyarrow.csv.InvalidRow) -> str:
+        irregular.append(row.number - 1)
+        return "skip"
+
+    table = _read(lines.data, _Shape(delimiter, width, types, leave_out))
+    odd[rows[irregular]] = True
+    return Fields(table, np.flatnonzero(~odd), np.flatnonzero(odd))
 
 
-def _read(data: bytes, delimiter: bytes, width: int, types: Mapping[int, pa.DataType]) -> pa.Table:
-    column_types = {str(place): type_ for place, type_ in types.items()}
+@dataclass(frozen=True)
+class _Shape:
+    """What a line splits into; `leave_out` is told of each line that does not."""
+
+    delimiter: bytes
+    width: int
+    types: Mapping[int, pa.DataType]
+    leave_out: Callable[[pyarrow.csv.InvalidRow], str]
+
+
+def _read(data: bytes, shape: _Shape) -> pa.Table:
+    column_types = {str(place): type_ for place, type_ in shape.types.items()}
     if not data:
         return pa.table({name: pa.array([], type_) for name, type_ in column_types.items()})
     if data.startswith(codecs.BOM_UTF8):
@@ -70,13 +82,14 @@ def _read(data: bytes, delimiter: bytes, width: int, types: Mapping[int, pa.Data
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False,
             block_size=len(data) + 1,
-            column_names=[str(place) for place in range(width)],
+            column_names=[str(place) for place in range(shape.width)],
         ),
         parse_options=pyarrow.csv.ParseOptions(
-            delimiter=delimiter.decode(),
+            delimiter=shape.delimiter.decode(),
             quote_char=False,
             double_quote=False,
             ignore_empty_lines=False,
+            invalid_row_handler=shape.leave_out,
         ),
         convert_options=pyarrow.csv.ConvertOptions(
             check_utf8=False,

@@ -103,8 +103,8 @@ class _Template:
                 return None
         return cls(len(pieces), fixed, value, bare)
 
-    def fill(self, lines: Lines) -> tuple[Rows, dict[str, pa.Array]]:
-        """Which lines fill in the template, and their columns by the names of `KEYS`."""
+    def fill(self, lines: Lines, is_left: Mask) -> tuple[Rows, dict[str, pa.Array]]:
+        """Which of the lines left fill in the template, and their columns by names of `KEYS`."""
         places = {
             name: self.value[key]
             for name, keys in KEYS.items()
@@ -114,7 +114,7 @@ class _Template:
         for name, place in places.items():
             types.setdefault(place, pa.binary() if name in _PLAIN else _CODED)
         fields = split_fields(lines, b'"', self.width, types)
-        is_fit = np.ones(len(fields.regular), np.bool_)
+        is_fit = is_left[fields.regular]
         for place, text in self.fixed.items():
             is_fit &= _to_mask(pc.equal(fields.column(place), text))
         for place, (before, after) in self.bare.items():
@@ -148,21 +148,21 @@ class NginxJson:
 
     def parse(self, lines: Lines) -> Parsed:
         """Lines that fill in a learnt template by columns, the others singly."""
-        left = np.flatnonzero(~lines.holding(b"\\"))
-        singly = np.flatnonzero(lines.holding(b"\\"))
+        is_left = ~lines.holding(b"\\")
+        is_unread = np.ones(len(lines), np.bool_)
         parts = []
         for _ in range(_MOST_TEMPLATES):
+            left = np.flatnonzero(is_left)
             if not len(left):
                 break
             template = _Template.of(lines.raw(left[:1])[0].as_py())
-            if template is None:
-                singly, left = np.append(singly, left[0]), left[1:]
-                continue
-            filled, columns = template.fill(lines.take(left))
-            parts.append(Parsed(_requests(left[filled], columns), NO_ROWS))
-            left = np.delete(left, filled)
-        if len(rest := np.sort(np.append(singly, left))):
-            parts.append(_singly(lines, rest))
+            is_left[left[0]] = template is not None
+            if template:
+                filled, columns = template.fill(lines, is_left)
+                parts.append(Parsed(_requests(filled, columns), NO_ROWS))
+                is_left[filled] = is_unread[filled] = False
+        if is_unread.any() or not parts:
+            parts.append(_singly(lines, np.flatnonzero(is_unread)))
         return join(parts)
 
 

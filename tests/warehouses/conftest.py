@@ -1,0 +1,151 @@
+"""The warehouses under test, each with a way to look inside and to put something in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from pipeline import load as main_job
+from pipeline.beam.graph import Launch
+from pipeline.engine import Engine
+from pipeline.load import Order
+from pipeline.sources import LocalFiles
+from pipeline.staging import Job, Staged, Stager, Work
+from pipeline.warehouses.contract import Report, Warehouse
+from pipeline.warehouses.duckdb import DuckDBWarehouse, connect
+from pipeline.warehouses.memory import MemoryWarehouse
+from tests.logs import RULES
+
+Rows = list[dict[str, Any]]
+
+
+class Place(Protocol):
+    """Where a warehouse is, whether it is open or not."""
+
+    def open(self) -> Warehouse:
+        """The warehouse, to be entered."""
+
+    def rows(self, table: str) -> Rows:
+        """A table's rows, their times in UTC; none where there is no such table."""
+
+    def tables(self) -> set[str]:
+        """The tables that hold rows."""
+
+    def refuse(self, destination: str) -> None:
+        """Makes the destination one that takes no rows."""
+
+    def mend(self, destination: str) -> None:
+        """Makes it take rows again."""
+
+
+class MemoryPlace:
+    def __init__(self, folder: Path) -> None:
+        self._warehouse = MemoryWarehouse(str(folder / "staging"))
+
+    def open(self) -> Warehouse:
+        return self._warehouse
+
+    def rows(self, table: str) -> Rows:
+        return [dict(row) for row in self._warehouse.tables.get(table, [])]
+
+    def tables(self) -> set[str]:
+        return {name for name, rows in self._warehouse.tables.items() if rows}
+
+    def refuse(self, destination: str) -> None:
+        self._warehouse.refused[destination] = "a view has its name"
+
+    def mend(self, destination: str) -> None:
+        del self._warehouse.refused[destination]
+
+
+class DuckDBPlace:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> Warehouse:
+        return DuckDBWarehouse(str(self.path))
+
+    def run(self, sql: str) -> None:
+        """Changes something in the file, as its user may."""
+        with connect(self.path) as db:
+            db.execute(sql)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with connect(self.path, read_only=True) as db:
+            return db.execute(sql).fetchall()
+
+    def rows(self, table: str) -> Rows:
+        if table not in self.tables():
+            return []
+        with connect(self.path, read_only=True) as db:
+            found = db.execute(f"SELECT * FROM warehouse.{table}")
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, map(_in_utc, row), strict=True)) for row in found.fetchall()]
+
+    def tables(self) -> set[str]:
+        if not self.path.exists():
+            return set()
+        listed = self.ask(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables "
+            "WHERE table_catalog = 'warehouse'"
+        )
+        return {
+            name for (name,) in listed if self.ask(f"SELECT 1 FROM warehouse.{name} LIMIT 1")
+        }
+
+    def refuse(self, destination: str) -> None:
+        self.run(f"CREATE SCHEMA IF NOT EXISTS {destination.partition('.')[0]}")
+        self.run(f"CREATE VIEW {destination} AS SELECT 1 AS one")
+
+    def mend(self, destination: str) -> None:
+        self.run(f"DROP VIEW {destination}")
+
+
+def _in_utc(value: object) -> object:
+    return value.replace(tzinfo=timezone.utc) if isinstance(value, datetime) else value
+
+
+@pytest.fixture
+def duckdb_place(tmp_path: Path) -> DuckDBPlace:
+    return DuckDBPlace(tmp_path / "warehouse" / "pixelship.duckdb")
+
+
+@pytest.fixture(params=["duckdb", "memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "memory":
+        return MemoryPlace(tmp_path)
+    found: DuckDBPlace = request.getfixturevalue("duckdb_place")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path) -> None:
+    (tmp_path / "warehouse").mkdir()
+    (tmp_path / "logs").mkdir()
+
+
+@pytest.fixture(autouse=True)
+def _without_beam(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stages in this thread: what Beam adds is tested beside it, and takes its time."""
+
+    def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
+        stager = Stager(
+            job, Engine(job.rules), LocalFiles().open, lambda path: Path(path).open("wb")
+        )
+        for part in parts:
+            stager.stage(part)
+        return stager.finish()
+
+    monkeypatch.setattr(main_job, "run", run)
+    yield
+
+
+def load(place: Place, *patterns: Path) -> Report:
+    """One run of the main job."""
+    order = Order([str(pattern) for pattern in patterns], RULES)
+    with place.open() as warehouse:
+        return main_job.load(warehouse, order, lambda *_: None)
