@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.engine import Engine
 from pipeline.model import Tally
@@ -43,10 +44,14 @@ def main() -> None:
 
 def _core(job: Job, parts: Sequence[Work]) -> Staged:
     """One worker's loop, without Beam."""
-    stager = Stager(job, Engine(job.rules), LocalFiles().open, lambda path: Path(path).open("wb"))
+    stager = Stager(job, Engine(job.rules), LocalFiles().open, _create)
     for part in parts:
         stager.stage(part)
     return stager.finish()
+
+
+def _create(path: str) -> BinaryIO:
+    return Path(path).open("wb")
 
 
 def _beam(job: Job, parts: Sequence[Work], workers: int) -> Staged:

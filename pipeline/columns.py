@@ -89,8 +89,9 @@ def encode(column: pa.Array) -> Coded:
 
 
 def map_values(values: pa.Array, function: Callable[[Any], object], type_: pa.DataType) -> pa.Array:
-    """A Python function over distinct values, for what Arrow has no kernel for."""
-    return pa.array([function(value) for value in values.to_pylist()], type_)
+    """A Python function over distinct values, for what Arrow has no kernel for; null stays null."""
+    mapped = [None if value is None else function(value) for value in values.to_pylist()]
+    return pa.array(mapped, type_)
 
 
 def replace_where(

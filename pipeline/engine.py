@@ -136,11 +136,12 @@ def sniff(stream: BinaryIO, size: int) -> Format | None:
             continue
         lines = block.lines()
         fit = np.flatnonzero((lines.lengths > 0) & (lines.lengths <= MOST_LINE_BYTES))
+        fit = fit[:_SNIFF_MOST_LINES]
         if found := detect(lines.raw(fit).to_pylist()):
             return found
         read_bytes += len(block.data)
         read_lines += len(fit)
-        if read_bytes > _SNIFF_MOST_BYTES or read_lines > _SNIFF_MOST_LINES:
+        if read_bytes > _SNIFF_MOST_BYTES or read_lines >= _SNIFF_MOST_LINES:
             break
     return None
 

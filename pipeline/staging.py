@@ -158,7 +158,8 @@ class Stager:
                     done = stream.tell()
                 else:
                     self._staged.faults.append(Fault(name, block.position, block.fault))
-        if format_ is None and tally.lines > tally.header:
+        is_first = work.start == work.object.start
+        if format_ is None and is_first and tally.lines > tally.header:
             self._staged.faults.append(Fault(name, 0, "its lines are in no known log format"))
 
     def finish(self) -> Staged:

@@ -47,6 +47,8 @@ def split_fields(
     """Splits each line into `width` fields; gives those places that `types` names."""
     rows = np.arange(len(lines))
     odd = lines.holding(b"\0") | lines.holding(b"\r")
+    if not lines.data.isascii():  # the reader can name no odd line that is not UTF-8
+        odd |= lines.count(delimiter) != width - 1
     if odd.any():
         rows = rows[~odd]
         lines = lines.take(rows)

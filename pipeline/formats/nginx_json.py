@@ -215,7 +215,7 @@ def _first(values: Mapping[str, bytes | None], keys: tuple[str, ...]) -> bytes |
 
 def _read_object(line: bytes) -> dict[str, bytes | None] | None:
     """A JSON object's plain values as the bytes that the client sent; None for anything else."""
-    if b"\0" in line or b"\r" in line:
+    if b"\0" in line or b"\r" in line or not line.lstrip(b" \t").startswith(b"{"):
         return None
     text = _ESCAPE.sub(_to_json_escape, line.decode("utf-8", "surrogateescape"))
     try:

@@ -31,7 +31,7 @@ def client_addresses(peer: pa.Array, forwarded_for: pa.Array, trusted: Sequence[
     no trusted proxy is the client's.
     """
     coded = encode(peer)
-    peers = coded.with_values(canonical(coded.values))
+    peers = coded.with_values(canonical(coded.values)).compact()
     if not trusted:
         return peers
     networks = [ipaddress.ip_network(network, strict=False) for network in trusted]

@@ -25,10 +25,9 @@ from pipeline.warehouses.contract import Report, check_balance, ledger
 from pipeline.warehouses.duckdb_tables import (
     CATALOG,
     RefusedError,
-    add_columns,
+    ensure_table,
     first_line,
     literal,
-    make_table,
     place,
     prepare,
     refusing,
@@ -116,8 +115,7 @@ class DuckDBWarehouse:
         tables["parked"] = (*_PARKED, *schemas.table("event"))
         with self._transaction():
             for name, columns in tables.items():
-                make_table(self._db, f"pixelship.{name}", columns)
-                add_columns(self._db, f"pixelship.{name}", columns)
+                ensure_table(self._db, f"pixelship.{name}", columns)
 
     def finish_open(self) -> Report:
         """Loads parked rows whose destination has been mended."""

@@ -59,44 +59,43 @@ def prepare(db: duckdb.DuckDBPyConnection, destination: str) -> None:
     if found and found[2] != "BASE TABLE":
         raise RefusedError(destination, "a view has its name")
     with refusing(destination):
-        if not found:
-            make_table(db, destination, schemas.table("event"))
-        add_columns(db, destination, schemas.table("event"))
+        ensure_table(db, destination, schemas.table("event"))
 
 
-def make_table(db: duckdb.DuckDBPyConnection, name: str, columns: Sequence[schemas.Column]) -> None:
-    """Creates a table with described columns where it is missing."""
-    definitions = [
-        f"{quoted(column.name)} {_TYPES[column.type]}{' NOT NULL' if column.is_required else ''}"
-        for column in columns
-    ]
-    db.execute(f"CREATE SCHEMA IF NOT EXISTS {place(name.partition('.')[0])}")
-    db.execute(f"CREATE TABLE IF NOT EXISTS {place(name)} ({', '.join(definitions)})")
-    for column in columns:
-        described = f"{place(name)}.{quoted(column.name)}"
-        db.execute(f"COMMENT ON COLUMN {described} IS {literal(column.description)}")
-
-
-def add_columns(
+def ensure_table(
     db: duckdb.DuckDBPyConnection, name: str, columns: Sequence[schemas.Column]
 ) -> None:
-    """Gives a table the columns that it lacks; raises RefusedError for one of another type."""
-    rows = db.execute(
+    """Creates a table with described columns, or gives it those that it lacks.
+
+    Raises RefusedError where one is of another type.
+    """
+    found = db.execute(
         "SELECT lower(column_name), data_type FROM information_schema.columns "
         "WHERE table_catalog = ? AND table_schema = ? AND table_name = ?",
         [CATALOG, *name.split(".")],
     ).fetchall()
-    types = dict(rows)
+    types = dict(found)
     for column in columns:
         type_ = types.get(column.name, _TYPES[column.type])
         if type_ != _TYPES[column.type]:
             raise RefusedError(
                 name, f"its column {column.name} is {type_}, not {_TYPES[column.type]}"
             )
+    if not found:
+        definitions = (_definition(column, column.is_required) for column in columns)
+        db.execute(f"CREATE SCHEMA IF NOT EXISTS {place(name.partition('.')[0])}")
+        db.execute(f"CREATE TABLE {place(name)} ({', '.join(definitions)})")
     for column in columns:
+        if found and column.name not in types:
+            db.execute(f"ALTER TABLE {place(name)} ADD COLUMN {_definition(column)}")
         if column.name not in types:
-            definition = f"{quoted(column.name)} {_TYPES[column.type]}"
-            db.execute(f"ALTER TABLE {place(name)} ADD COLUMN {definition}")
+            described = f"{place(name)}.{quoted(column.name)}"
+            db.execute(f"COMMENT ON COLUMN {described} IS {literal(column.description)}")
+
+
+def _definition(column: schemas.Column, is_required: bool = False) -> str:
+    """A column's name and type; DuckDB adds to a table none that may not be null."""
+    return f"{quoted(column.name)} {_TYPES[column.type]}{' NOT NULL' if is_required else ''}"
 
 
 def place(name: str) -> str:

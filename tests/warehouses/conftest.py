@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
+import duckdb
 import pytest
 
 from pipeline import load as main_job
@@ -32,14 +33,18 @@ class Place(Protocol):
     def rows(self, table: str) -> Rows:
         """A table's rows, their times in UTC; none where there is no such table."""
 
-    def tables(self) -> set[str]:
-        """The tables that hold rows."""
+    def tables(self) -> dict[str, Rows]:
+        """All tables that hold rows."""
 
     def refuse(self, destination: str) -> None:
         """Makes the destination one that takes no rows."""
 
     def mend(self, destination: str) -> None:
         """Makes it take rows again."""
+
+
+def create_file(path: str) -> BinaryIO:
+    return Path(path).open("wb")
 
 
 class MemoryPlace:
@@ -52,8 +57,8 @@ class MemoryPlace:
     def rows(self, table: str) -> Rows:
         return [dict(row) for row in self._warehouse.tables.get(table, [])]
 
-    def tables(self) -> set[str]:
-        return {name for name, rows in self._warehouse.tables.items() if rows}
+    def tables(self) -> dict[str, Rows]:
+        return {name: self.rows(name) for name, rows in self._warehouse.tables.items() if rows}
 
     def refuse(self, destination: str) -> None:
         self._warehouse.refused[destination] = "a view has its name"
@@ -79,23 +84,18 @@ class DuckDBPlace:
             return db.execute(sql).fetchall()
 
     def rows(self, table: str) -> Rows:
-        if table not in self.tables():
-            return []
-        with connect(self.path, read_only=True) as db:
-            found = db.execute(f"SELECT * FROM warehouse.{table}")
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, map(_in_utc, row), strict=True)) for row in found.fetchall()]
+        return self.tables().get(table, [])
 
-    def tables(self) -> set[str]:
+    def tables(self) -> dict[str, Rows]:
         if not self.path.exists():
-            return set()
-        listed = self.ask(
-            "SELECT table_schema || '.' || table_name FROM information_schema.tables "
-            "WHERE table_catalog = 'warehouse'"
-        )
-        return {
-            name for (name,) in listed if self.ask(f"SELECT 1 FROM warehouse.{name} LIMIT 1")
-        }
+            return {}
+        with connect(self.path, read_only=True) as db:
+            names = db.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE table_catalog = 'warehouse'"
+            ).fetchall()
+            found = {".".join(name): _rows(db, ".".join(name)) for name in names}
+        return {name: rows for name, rows in found.items() if rows}
 
     def refuse(self, destination: str) -> None:
         self.run(f"CREATE SCHEMA IF NOT EXISTS {destination.partition('.')[0]}")
@@ -103,6 +103,12 @@ class DuckDBPlace:
 
     def mend(self, destination: str) -> None:
         self.run(f"DROP VIEW {destination}")
+
+
+def _rows(db: duckdb.DuckDBPyConnection, table: str) -> Rows:
+    found = db.execute(f"SELECT * FROM warehouse.{table}")
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, map(_in_utc, row), strict=True)) for row in found.fetchall()]
 
 
 def _in_utc(value: object) -> object:
@@ -129,19 +135,16 @@ def _folders(tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _without_beam(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stages in this thread: what Beam adds is tested beside it, and takes its time."""
 
     def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
-        stager = Stager(
-            job, Engine(job.rules), LocalFiles().open, lambda path: Path(path).open("wb")
-        )
+        stager = Stager(job, Engine(job.rules), LocalFiles().open, create_file)
         for part in parts:
             stager.stage(part)
         return stager.finish()
 
     monkeypatch.setattr(main_job, "run", run)
-    yield
 
 
 def load(place: Place, *patterns: Path) -> Report:

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from pipeline import schemas
+from pipeline.engine import Engine
 from pipeline.errors import BalanceError
 from pipeline.model import Reason, Tally
 from pipeline.sources import LocalFiles
 from pipeline.staging import Job, Staged, Stager, Work
 from pipeline.warehouses.contract import Report
 from tests.logs import GOOGLEBOT, NOON_US, RULES, SECOND_US, Hit, log, signed, tsv
-from tests.warehouses.conftest import DuckDBPlace, MemoryPlace, Place, Rows, load
+from tests.warehouses.conftest import DuckDBPlace, MemoryPlace, Place, Rows, create_file, load
 
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 
@@ -44,8 +45,8 @@ def save(place_folder: Path, name: str, data: bytes) -> Path:
 def everything(place: Place) -> dict[str, Rows]:
     """All that is in the warehouse, in a fixed order."""
     return {
-        table: sorted(place.rows(table), key=lambda row: json.dumps(row, default=str))
-        for table in place.tables()
+        table: sorted(rows, key=lambda row: json.dumps(row, default=str))
+        for table, rows in place.tables().items()
     }
 
 
@@ -57,12 +58,7 @@ def stage(place_staging: str, batch: str, *paths: Path) -> tuple[list[Any], Stag
     """A staged batch, not yet committed."""
     source = LocalFiles()
     objects = [source.pin(str(path)) for path in paths]
-    from pipeline.engine import Engine
-
-    stager = Stager(
-        Job(batch, RULES, place_staging), Engine(RULES), source.open,
-        lambda path: Path(path).open("wb"),
-    )  # fmt: skip
+    stager = Stager(Job(batch, RULES, place_staging), Engine(RULES), source.open, create_file)
     for item in objects:
         stager.stage(Work(item, 0, item.size))
     return objects, stager.finish()
@@ -350,7 +346,7 @@ def test_a_commit_that_fails_half_way_leaves_nothing(place: Place, tmp_path: Pat
         objects, staged = stage(warehouse.staging, "00000002", path)
         lost = next(shard for shard in staged.shards if shard.table == "bot_hits")
         Path(lost.path).write_bytes(b"no Parquet")
-        with pytest.raises(Exception, match="(?i)parquet"):
+        with pytest.raises(Exception, match=r"(?i)parquet"):
             warehouse.commit("00000002", objects, staged)
     assert everything(place) == before
     report = load(place, path)

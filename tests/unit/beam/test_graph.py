@@ -1,0 +1,64 @@
+"""The job on Beam's local runner: what it adds to the staging that it wraps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.beam.graph import Launch, run
+from pipeline.errors import SetupError
+from pipeline.sources import LocalFiles
+from pipeline.staging import Job, Staged, split
+from tests.logs import RULES, Hit, log, tsv
+
+VIEWS = 300
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "staging").mkdir()
+    return Job("b1", RULES, str(tmp_path / "staging"), split_bytes=10_000)
+
+
+def staged(job: Job, launch: Launch) -> Staged:
+    """Two logs of 300 views, staged."""
+    files = LocalFiles()
+    for name in ("a.log", "b.log"):
+        lines = (tsv(Hit(request_id=b"%s %d" % (name.encode(), at))) for at in range(VIEWS))
+        (Path(job.staging).parent / name).write_bytes(log(*lines))
+    objects = [files.pin(name) for name in files.find([str(Path(job.staging).parent / "*.log")])]
+    parts = list(split(objects, files.open, job.split_bytes))
+    assert len(parts) > 10
+    return run(job, parts, launch)
+
+
+@pytest.mark.parametrize("launch", [Launch(), Launch(workers=2)], ids=["one", "two"])
+def test_every_part_is_staged_once_whatever_the_workers(job: Job, launch: Launch) -> None:
+    found = staged(job, launch)
+    assert [(tally.lines, tally.accepted) for tally in found.tallies.values()] == [
+        (VIEWS, VIEWS)
+    ] * 2
+    assert sum(shard.rows for shard in found.shards) == 2 * VIEWS
+    assert len({shard.path for shard in found.shards}) == len(found.shards)
+    assert found.faults == []
+
+
+def test_a_file_that_is_gone_fails_the_run(job: Job) -> None:
+    gone = replace(LocalFiles().pin(__file__), name=str(Path(job.staging, "gone.log")))
+    with pytest.raises(Exception, match=r"gone\.log"):
+        run(job, list(split([gone], LocalFiles().open, 1 << 30)), Launch())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
+        ("--runner=DataflowRunner", "Missing required option: project"),
+    ],
+)
+def test_a_runner_that_beam_refuses_is_wrong_set_up(job: Job, option: str, said: str) -> None:
+    with pytest.raises(SetupError, match=said) as raised:
+        run(job, [], Launch(beam_options=(option,)))
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pipeline.load import Order, load, plan_batch
+from pipeline.model import Fault, LogObject
+from pipeline.sources import LocalFiles
+from pipeline.warehouses.memory import MemoryWarehouse
+from tests.logs import RULES, Hit, log, tsv
+
+
+class Folder:
+    """Log files, a warehouse that knows some of them, and the plan for the next batch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path / "logs"
+        self.path.mkdir()
+        self.warehouse = MemoryWarehouse(str(path / "staging"))
+
+    def save(self, name: str, data: bytes) -> str:
+        (self.path / name).write_bytes(data)
+        return str(self.path / name)
+
+    def plan(self) -> tuple[dict[str, int], int, list[Fault]]:
+        """The new objects with where their reading starts, how many are known, and the faults."""
+        source = LocalFiles()
+        plan = plan_batch(source, source.find([str(self.path)]), self.warehouse)
+        for item in plan.objects:
+            data = Path(item.name).read_bytes()
+            assert (item.size, item.sha256) == (len(data), sha256(data).hexdigest())
+        starts = {Path(item.name).name: item.start for item in plan.objects}
+        return starts, plan.unchanged, plan.faults
+
+    def remember(self, name: str, data: bytes, start: int = 0) -> None:
+        """Makes the object one that was loaded."""
+        item = LogObject(str(self.path / name), len(data), sha256(data).hexdigest(), start)
+        entry = {"name": item.name, "size": item.size, "sha256": item.sha256, "start": start}
+        self.warehouse.tables["pixelship.objects"].append(entry)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_what_was_never_loaded_is_new(folder: Folder) -> None:
+    folder.save("a.log", b"1\n")
+    folder.save("b.log", b"2\n")
+    assert folder.plan() == ({"a.log": 0, "b.log": 0}, 0, [])
+
+
+def test_known_bytes_are_unchanged_under_any_name(folder: Folder) -> None:
+    folder.remember("a.log", b"1\n")
+    folder.save("a.log", b"1\n")
+    folder.save("renamed.log", b"1\n")
+    assert folder.plan() == ({}, 2, [])
+
+
+def test_the_same_bytes_twice_are_planned_once(folder: Folder) -> None:
+    folder.save("a.log", b"1\n")
+    folder.save("b.log", b"1\n")
+    assert folder.plan() == ({"a.log": 0}, 1, [])
+
+
+def test_a_grown_file_starts_where_it_ended_last(folder: Folder) -> None:
+    folder.remember("a.log", b"1\n")
+    folder.remember("a.log", b"1\n2\n", start=2)
+    folder.save("a.log", b"1\n2\n3\n")
+    assert folder.plan() == ({"a.log": 4}, 0, [])
+
+
+@pytest.mark.parametrize(
+    "data", [pytest.param(b"1\n", id="shrunk"), pytest.param(b"9\n2\n3\n", id="rewritten")]
+)
+def test_a_file_that_did_not_merely_grow_is_new(folder: Folder, data: bytes) -> None:
+    folder.remember("a.log", b"1\n2\n")
+    folder.save("a.log", data)
+    assert folder.plan() == ({"a.log": 0}, 0, [])
+
+
+def test_a_file_that_cannot_be_read_is_a_fault_and_the_others_are_planned(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = folder.save("closed.log", b"1\n")
+    folder.save("open.log", b"2\n")
+    as_ever = LocalFiles.open
+
+    def refuse(self: LocalFiles, name: str) -> object:
+        if name == closed:
+            raise PermissionError(13, "Permission denied")
+        return as_ever(self, name)
+
+    monkeypatch.setattr(LocalFiles, "open", refuse)
+    fault = Fault(closed, 0, "cannot be read: Permission denied")
+    assert folder.plan() == ({"open.log": 0}, 0, [fault])
+
+
+def test_a_file_that_is_gone_since_it_was_found_is_a_fault(folder: Folder) -> None:
+    plan = plan_batch(LocalFiles(), [str(folder.path / "gone.log")], folder.warehouse)
+    assert [fault.fault for fault in plan.faults] == ["cannot be read: No such file or directory"]
+
+
+def test_a_file_whose_name_is_no_text_is_a_fault(folder: Folder) -> None:
+    Path(os.fsdecode(bytes(folder.path) + b"/\xff.log")).write_bytes(b"1\n")
+    folder.save("b.log", b"2\n")
+    fault = Fault(f"{folder.path}/?.log", 0, "cannot be read: its name is not UTF-8")
+    assert folder.plan() == ({"b.log": 0}, 0, [fault])
+
+
+def test_the_main_job_reports_bytes_time_progress_and_faults(
+    folder: Folder, tmp_path: Path
+) -> None:
+    folder.save("a.log", log(*(tsv(Hit(request_id=b"%d" % number)) for number in range(5))))
+    name = folder.save("b.log", b"junk\n")
+    told: list[tuple[int, int, int]] = []
+    order = Order([str(folder.path)], RULES)
+    with folder.warehouse as warehouse:
+        report = load(warehouse, order, lambda *numbers: told.append(numbers))
+    assert (report.objects, report.total.lines, report.total.accepted) == (2, 6, 5)
+    assert report.bytes == sum(path.stat().st_size for path in folder.path.iterdir())
+    assert told[-1] == (report.bytes, 6, report.bytes)
+    assert [fault.object for fault in report.faults] == [name]
+    assert 0 < report.seconds < 60
+    assert len(folder.warehouse.tables["news.pageviews"]) == 5
+
+
+def test_a_run_that_could_read_nothing_says_so(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: LocalFiles, name: str) -> object:
+        raise OSError(5, "Input/output error")
+
+    folder.save("a.log", b"1\n")
+    monkeypatch.setattr(LocalFiles, "open", refuse)
+    with folder.warehouse as warehouse:
+        report = load(warehouse, Order([str(folder.path)], RULES), lambda *_: None)
+    assert (report.batch, report.objects, report.unchanged, report.is_clean) == (None, 0, 0, False)
