@@ -112,6 +112,13 @@ def offsets_and_bytes(values: pa.Array) -> tuple[Rows, npt.NDArray[np.uint8]]:
     return offsets.astype(np.int64) - offsets[0], data
 
 
+def count_before(mask: Mask, places: Rows) -> Codes:
+    """How often the mask holds before each of some places in it."""
+    counts = np.zeros(len(mask) + 1, np.int32)
+    np.cumsum(mask, out=counts[1:])
+    return counts[places]
+
+
 def holding(values: pa.Array, is_wanted: Callable[[npt.NDArray[np.uint8]], Mask]) -> Mask:
     """Which values hold a byte that is wanted."""
     offsets, data = offsets_and_bytes(values)

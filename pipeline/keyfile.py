@@ -41,11 +41,14 @@ def write_key_file(path: Path, ring: KeyRing) -> None:
     text = json.dumps({"keys": [_to_json(key) for key in ring.keys]}, indent=2) + "\n"
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise SetupError(f"The key ring {path} cannot be written: {error.strerror}.") from None
 

@@ -36,7 +36,7 @@ class LocalFiles:
 
     def _named(self, pattern: str) -> Iterator[Path]:
         path = Path(pattern)
-        if path.is_dir():
+        if pattern and path.is_dir():
             for each in sorted(path.rglob("*")):
                 is_hidden = any(part.startswith(".") for part in each.relative_to(path).parts)
                 if each.is_file() and not is_hidden:

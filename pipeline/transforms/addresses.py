@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Coded, Mask, encode, map_values, offsets_and_bytes
+from pipeline.columns import Coded, Mask, count_before, encode, map_values, offsets_and_bytes
 from pipeline.options import AddressPolicy
 
 _V4_IN_V6 = b"\0" * 10 + b"\xff\xff"
@@ -80,7 +80,7 @@ def mask_addresses(addresses: pa.StringArray, policy: AddressPolicy) -> pa.Strin
         edges[ends] -= 1
         is_done[np.flatnonzero(groups.is_fit)[is_kept]] = True
     is_cut = np.cumsum(edges, dtype=np.int8)[:-1].astype(np.bool_)
-    offsets -= np.searchsorted(np.flatnonzero(is_cut), offsets)
+    offsets -= count_before(is_cut, offsets)
     buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(masked[~is_cut])]
     short = pa.Array.from_buffers(pa.binary(), len(addresses), buffers)
     return _where_not(is_done, short, _mask_v6)
@@ -129,7 +129,7 @@ def _groups(addresses: pa.Array, form: _Form) -> _Groups:
     offsets, data = offsets_and_bytes(addresses)
     is_separator = data == ord(form.separator)
     separators = np.flatnonzero(is_separator)
-    before = np.searchsorted(separators, offsets)
+    before = count_before(is_separator, offsets)
     is_fit = np.diff(before) == form.count - 1
     inner = separators[before[:-1][is_fit][:, None] + np.arange(form.count - 1)]
     start = np.column_stack((offsets[:-1][is_fit], inner + 1))
@@ -145,8 +145,7 @@ def _groups(addresses: pa.Array, form: _Form) -> _Groups:
         is_digit |= (data >= ord("a")) & (data <= ord("f"))
         is_zero = (first == ord("0")) & (length == 1)
         fits &= ~(is_zero[:, 1:] & is_zero[:, :-1]).any(axis=1)
-    odd = np.flatnonzero(~(is_digit | is_separator))
-    fits &= np.diff(np.searchsorted(odd, offsets))[is_fit] == 0
+    fits &= np.diff(count_before(~(is_digit | is_separator), offsets))[is_fit] == 0
     is_fit[is_fit] = fits
     return _Groups(is_fit, start[fits])
 
