@@ -20,8 +20,8 @@ READ_BYTES = 1 << 18
 """Stored bytes asked for at a time."""
 PIECE_BYTES = 1 << 21
 """Inflated bytes given at a time."""
-SALVAGE_BYTES = 1 << 8
-"""The step in which a damaged member is read once more, to lose no good line before the damage."""
+SALVAGE_BYTES = (1 << 12, 1)
+"""The steps in which a damaged member is read again, to lose no good line before the damage."""
 FREE_EXPANSION_BYTES = 1 << 30
 """Inflated bytes below which no ratio is too high."""
 MOST_EXPANSION = 400
@@ -194,11 +194,11 @@ class _Inflater:
         return end
 
     def _pieces(
-        self, decompressor: Decompressor, start: int, coarse_bytes: int | None = None
+        self, decompressor: Decompressor, start: int, coarse_bytes: int = 0, fine_bytes: int = 0
     ) -> Iterator[tuple[bytes, int]]:
         """Gives (inflated piece, stored position read so far); raises the codec's errors.
 
-        Past `coarse_bytes` inflated bytes the pieces get small.
+        Past `coarse_bytes` inflated bytes the pieces are of `fine_bytes`, if that is not 0.
         """
         self._stream.seek(start)
         self._fed_from = position = start
@@ -211,22 +211,23 @@ class _Inflater:
                 position += len(data)
                 if not data:
                     raise EOFError
-            is_coarse = coarse_bytes is None or inflated < coarse_bytes
-            piece = decompressor.decompress(data, PIECE_BYTES if is_coarse else SALVAGE_BYTES)
+            most = min(max(coarse_bytes - inflated, 0) or fine_bytes or PIECE_BYTES, PIECE_BYTES)
+            piece = decompressor.decompress(data, most)
             inflated += len(piece)
             yield piece, position - len(decompressor.unused_data)
 
     def _salvage(self, start: int, given: int) -> Iterator[bytes]:
-        """Reads a damaged member again in small steps; gives what the large step had lost."""
-        inflated = 0
-        try:
-            for piece, _ in self._pieces(self._codec.open_exact(), start, coarse_bytes=given):
-                inflated += len(piece)
-                if inflated > given:
-                    yield piece[len(piece) - (inflated - given) :]
-                    given = inflated
-        except self._codec.errors:
-            return
+        """Reads a damaged member again in smaller steps; gives what larger ones had lost."""
+        for fine_bytes in SALVAGE_BYTES:
+            inflated = 0
+            try:
+                for piece, _ in self._pieces(self._codec.open_exact(), start, given, fine_bytes):
+                    inflated += len(piece)
+                    if inflated > given:
+                        yield piece[len(piece) - (inflated - given) :]
+                        given = inflated
+            except self._codec.errors:
+                continue
 
     @staticmethod
     def _is_bomb(inflated_bytes: int, stored_bytes: int) -> bool:
@@ -271,7 +272,7 @@ class _Inflater:
         self._trials += 1
         inflated = 0
         try:
-            for piece, _ in self._pieces(self._codec.open_exact(), start, coarse_bytes=0):
+            for piece, _ in self._pieces(self._codec.open_exact(), start, 0, SALVAGE_BYTES[0]):
                 inflated += len(piece)
                 if inflated >= SOUND_BYTES:
                     return True

@@ -25,6 +25,8 @@ from pipeline.query import Parameters, parse_queries
 SIGNATURE = "s"
 SIGNATURE_CHARS = 43
 NO_KEY = -1
+MOST_KEYS = 127
+"""Keys are numbered in eight bits."""
 
 _BLOCK_BYTES, _DIGEST_BYTES = 64, 32
 _BASE64URL = np.full(256, 255, np.uint8)

@@ -32,7 +32,7 @@ def query(sql: str, path: Path) -> None:
     try:
         with connect(path, read_only=True) as connection:
             result = connection.sql(sql)
-            names, rows = (result.columns, result.fetchall()) if result else ((), [])
+            names, rows = ((), []) if result is None else (result.columns, result.fetchall())
     except duckdb.Error as error:
         raise SetupError(f"The query failed: {str(error).splitlines()[0]}") from None
     table = Table()

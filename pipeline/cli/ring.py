@@ -36,7 +36,7 @@ def key_ring_of(key_file: Path | None) -> KeyRing:
     The file's keys come first. Raises SetupError where there are none.
     """
     from pipeline.keyfile import read_key_file
-    from pipeline.signing import KeyRing, key_ring
+    from pipeline.signing import MOST_KEYS, KeyRing, key_ring
 
     if key_file is None and Path(DEFAULT_KEY_FILE).exists():
         key_file = Path(DEFAULT_KEY_FILE)
@@ -49,4 +49,6 @@ def key_ring_of(key_file: Path | None) -> KeyRing:
             "There is no signing key: make one with `pixelship keys new`, "
             "name a key ring with --keys, or set SIGNER_SECRET."
         )
+    if len(ring.keys) > MOST_KEYS:
+        raise SetupError(f"There are {len(ring.keys)} signing keys: {MOST_KEYS} are the most.")
     return ring

@@ -83,7 +83,8 @@ class _Template:
     def of(cls, line: bytes) -> _Template | None:
         """The template that a flat object without backslashes fills in, or None."""
         pieces = line.split(b'"')
-        if pieces[0].strip(b" \t") != b"{" or len(pieces) % 2 == 0 or b"\\" in line:
+        is_even = len(pieces) % 2 == 0
+        if pieces[0].strip(b" \t") != b"{" or is_even or len(pieces) == 1 or b"\\" in line:
             return None
         fixed, value, bare = {0: pieces[0]}, {}, {}
         place = 1

@@ -18,6 +18,8 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _EPOCH = r"^[0-9]{1,12}(\.[0-9]*)?$"
+_ISO8601 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$"
+_NANOSECONDS = pa.timestamp("ns", tz="UTC")
 _MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]  # fmt: skip
 _CLF_BYTES = len("10/Feb/2012:16:42:07 -0500")
 
@@ -73,20 +75,22 @@ def from_any(column: pa.Array) -> pa.Array:
 
 
 def _from_iso8601(column: pa.Array) -> pa.Array:
+    is_fit = pc.match_substring_regex(column, _ISO8601)
+    coded = pc.if_else(is_fit, column, pa.scalar(None, column.type)).dictionary_encode()
+    texts = coded.dictionary.cast(pa.string())
     try:
-        return _believed(column.cast(pa.string()).cast(TIMESTAMP).cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))  # fmt: skip
+        times = texts.cast(_NANOSECONDS).cast(pa.int64())
+    except pa.ArrowInvalid:  # some day or hour is none
+        times = map_values(texts, _nanoseconds, pa.int64())
+    microseconds = pc.divide(times, 1000).take(coded.indices).fill_null(-1)
+    return _believed(microseconds.to_numpy(zero_copy_only=False))
+
+
+def _nanoseconds(text: str) -> int | None:
+    try:
+        return int(pa.scalar(text).cast(_NANOSECONDS).value)
     except pa.ArrowInvalid:
-        coded = column.dictionary_encode()
-        times = map_values(coded.dictionary, _iso8601_us, pa.int64())
-        return _believed(times.take(coded.indices).fill_null(-1).to_numpy(zero_copy_only=False))
-
-
-def _iso8601_us(value: bytes) -> int | None:
-    try:
-        time = datetime.fromisoformat(value.decode("ascii").replace("Z", "+00:00"))
-    except ValueError:
         return None
-    return None if time.tzinfo is None else round(time.timestamp() * 1_000_000)
 
 
 def _believed(microseconds: npt.NDArray[np.int64]) -> pa.Array:

@@ -1,87 +1,20 @@
-"""What every warehouse promises, held against all of them."""
+"""What every warehouse promises of rows, ledger and files, held against all of them."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from pipeline import schemas
-from pipeline.engine import Engine
-from pipeline.errors import BalanceError
 from pipeline.model import Reason, Tally
-from pipeline.sources import LocalFiles
-from pipeline.staging import Job, Staged, Stager, Work
-from pipeline.warehouses.contract import Report
-from tests.logs import GOOGLEBOT, NOON_US, RULES, SECOND_US, Hit, log, signed, tsv
-from tests.warehouses.conftest import DuckDBPlace, MemoryPlace, Place, Rows, create_file, load
+from tests.logs import FIREFOX, RULES, Hit, log
+from tests.warehouses.builders import MIXED, MIXED_COUNTS, everything, ids, save, view, views
+from tests.warehouses.conftest import DuckDBPlace, MemoryPlace, Place, load
 
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
-
-
-def view(name: str, destination: str = "news.pageviews", **changes: Any) -> bytes:
-    """A line with a view whose request id is `name`."""
-    uri = b"/i.gif?" + signed(d=destination, k=f"key of {name}")
-    return tsv(Hit(**{"request_id": name.encode(), "uri": uri, **changes}))
-
-
-def views(*names: str, destination: str = "news.pageviews") -> bytes:
-    return log(*(view(name, destination) for name in names))
-
-
-def save(place_folder: Path, name: str, data: bytes) -> Path:
-    path = place_folder / "logs" / name
-    path.write_bytes(data)
-    return path
-
-
-def everything(place: Place) -> dict[str, Rows]:
-    """All that is in the warehouse, in a fixed order."""
-    return {
-        table: sorted(rows, key=lambda row: json.dumps(row, default=str))
-        for table, rows in place.tables().items()
-    }
-
-
-def ids(place: Place, table: str = "news.pageviews") -> list[str]:
-    return sorted(row["event_id"] for row in place.rows(table))
-
-
-def stage(place_staging: str, batch: str, *paths: Path) -> tuple[list[Any], Staged]:
-    """A staged batch, not yet committed."""
-    source = LocalFiles()
-    objects = [source.pin(str(path)) for path in paths]
-    stager = Stager(Job(batch, RULES, place_staging), Engine(RULES), source.open, create_file)
-    for item in objects:
-        stager.stage(Work(item, 0, item.size))
-    return objects, stager.finish()
-
-
-MIXED = log(
-    view("one"),
-    view("two", time_us=NOON_US + 123_000),
-    view("other", destination="mail.opens"),
-    view("crawler", user_agent=GOOGLEBOT),
-    view("crawler again", user_agent=GOOGLEBOT, time_us=NOON_US + 3599 * SECOND_US),
-    view("crawler later", user_agent=GOOGLEBOT, time_us=NOON_US + 3600 * SECOND_US),
-    view("crawler elsewhere", "mail.opens", user_agent=GOOGLEBOT),
-    b"",
-    tsv(Hit(uri=b"/robots.txt")),
-    tsv(Hit(uri=b"/i.gif?" + signed().replace(b"story-1", b"story-2"))),
-    tsv(Hit(uri=b"/i.gif")),
-    b"px1\tneither \xff nor \x01",
-)
-MIXED_COUNTS = {
-    "lines": 12, "header": 1, "not_pixel": 1, "accepted": 3, "bot": 4, "duplicate": 0,
-    "rejected": {"malformed": 1, "tampered": 1, "unsigned": 1},
-}  # fmt: skip
 
 
 def test_views_become_rows_of_the_table_that_their_url_names(place: Place, tmp_path: Path) -> None:
@@ -97,7 +30,7 @@ def test_views_become_rows_of_the_table_that_their_url_names(place: Place, tmp_p
         "timestamp": NOON,
         "key": "key of one",
         "canonical": "https://news.example.org/a",
-        "remote_agent": Hit.user_agent.decode(),
+        "remote_agent": FIREFOX.decode(),
         "remote_ip": "203.0.113.0",
         "event_id": "one",
         "host": "px.example.org",
@@ -284,191 +217,6 @@ def test_batches_are_numbered(place: Place, tmp_path: Path) -> None:
     for number in range(1, 4):
         report = load(place, save(tmp_path, "a.log", views(*map(str, range(number)))))
         assert report.batch == f"{number:08d}"
-
-
-# What doesn't add up is refused
-
-
-def _miscounted(staged: Staged) -> None:
-    next(iter(staged.tallies.values())).lines += 1
-
-
-def _without_a_shard(table: str) -> Callable[[Staged], None]:
-    def drop(staged: Staged) -> None:
-        shard = next(shard for shard in staged.shards if shard.table == table)
-        staged.shards.remove(shard)
-
-    return drop
-
-
-def _without_an_object(staged: Staged) -> None:
-    staged.tallies.popitem()
-
-
-def _with_a_foreign_object(staged: Staged) -> None:
-    staged.tallies["foreign.log"] = Tally()
-
-
-def _with_a_shard_twice(staged: Staged) -> None:
-    staged.shards.append(replace(staged.shards[0]))
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        pytest.param(_miscounted, id="a line without a fate"),
-        pytest.param(_without_a_shard("event"), id="views lost"),
-        pytest.param(_without_a_shard("rejects"), id="rejects lost"),
-        pytest.param(_without_an_object, id="an object lost"),
-        pytest.param(_with_a_foreign_object, id="an object too many"),
-        pytest.param(_with_a_shard_twice, id="views doubled"),
-    ],
-)
-def test_a_batch_that_does_not_add_up_is_refused_whole(
-    place: Place, tmp_path: Path, spoil: Callable[[Staged], None]
-) -> None:
-    path = save(tmp_path, "a.log", MIXED)
-    with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000001", path)
-        spoil(staged)
-        with pytest.raises(BalanceError):
-            warehouse.commit("00000001", objects, staged)
-    assert everything(place) == {}
-    assert load(place, path).batch == "00000001"
-    assert ids(place) == ["one", "two"]
-
-
-def test_a_commit_that_fails_half_way_leaves_nothing(place: Place, tmp_path: Path) -> None:
-    load(place, save(tmp_path, "a.log", views("zero")))
-    before = everything(place)
-    path = save(tmp_path, "b.log", MIXED)
-    with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000002", path)
-        lost = next(shard for shard in staged.shards if shard.table == "bot_hits")
-        Path(lost.path).write_bytes(b"no Parquet")
-        with pytest.raises(Exception, match=r"(?i)parquet"):
-            warehouse.commit("00000002", objects, staged)
-    assert everything(place) == before
-    report = load(place, path)
-    assert (report.batch, report.destinations) == (
-        "00000002",
-        {"news.pageviews": 2, "mail.opens": 1},
-    )
-    assert ids(place) == ["one", "two", "zero"]
-
-
-def test_a_commit_leaves_what_was_staged_as_it_is(place: Place, tmp_path: Path) -> None:
-    path = save(tmp_path, "a.log", views("one", "one"))
-    with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000001", path)
-        report = warehouse.commit("00000001", objects, staged)
-    assert staged.tallies[str(path)] == Tally(lines=2, accepted=2)
-    assert report.total == Tally(lines=2, accepted=1, duplicate=1)
-
-
-# Rows whose table doesn't take them are parked
-
-
-def test_rows_that_cannot_be_loaded_are_parked_and_the_rest_is_loaded(
-    place: Place, tmp_path: Path
-) -> None:
-    place.refuse("mail.opens")
-    path = save(tmp_path, "a.log", MIXED)
-    report = load(place, path)
-    assert report.destinations == {"news.pageviews": 2}
-    assert report.parked == {"mail.opens": 1}
-    assert report.parked_why == {"mail.opens": "a view has its name"}
-    assert not report.is_clean
-    assert report.total == Tally.from_json(MIXED_COUNTS)
-    assert ids(place) == ["one", "two"]
-    (row,) = place.rows("pixelship.parked")
-    assert (row["destination"], row["event_id"]) == ("mail.opens", "other")
-
-    before = everything(place)
-    again = load(place, path)
-    assert (again.batch, again.parked, again.is_clean) == (None, {"mail.opens": 1}, False)
-    assert everything(place) == before
-
-
-def test_parked_rows_load_by_themselves_once_their_table_is_mended(
-    place: Place, tmp_path: Path
-) -> None:
-    place.refuse("mail.opens")
-    path = save(tmp_path, "a.log", MIXED)
-    load(place, path)
-    place.mend("mail.opens")
-    report = load(place, path)
-    assert (report.batch, report.unparked, report.parked) == (None, {"mail.opens": 1}, {})
-    assert report.is_clean
-    assert ids(place, "mail.opens") == ["other"]
-    (row,) = place.rows("mail.opens")
-    assert (row["timestamp"], row["batch"]) == (NOON, "00000001")
-    assert place.rows("pixelship.parked") == []
-    before = everything(place)
-    assert load(place, path).unparked == {}
-    assert everything(place) == before
-
-
-def test_parked_rows_and_new_ones_are_reported_by_one_run(place: Place, tmp_path: Path) -> None:
-    place.refuse("mail.opens")
-    load(place, save(tmp_path, "a.log", views("one", destination="mail.opens")))
-    place.mend("mail.opens")
-    report = load(place, save(tmp_path, "b.log", views("one", "two", destination="mail.opens")))
-    assert (report.unparked, report.destinations) == ({"mail.opens": 1}, {"mail.opens": 1})
-    assert report.total.duplicate == 1
-    assert ids(place, "mail.opens") == ["one", "two"]
-
-
-def test_duplicates_among_parked_rows_are_counted_when_they_load(
-    place: Place, tmp_path: Path
-) -> None:
-    place.refuse("mail.opens")
-    load(place, save(tmp_path, "a.log", views("one", "two", destination="mail.opens")))
-    load(place, save(tmp_path, "b.log", views("two", "two", "three", destination="mail.opens")))
-    assert len(place.rows("pixelship.parked")) == 5
-    place.mend("mail.opens")
-    report = load(place, tmp_path / "logs")
-    assert report.unparked == {"mail.opens": 3}
-    assert ids(place, "mail.opens") == ["one", "three", "two"]
-    for table in ("pixelship.objects", "pixelship.batches"):
-        counts = {
-            row["batch"]: (row["accepted"], row["duplicate"], row["lines"])
-            for row in place.rows(table)
-        }
-        assert counts == {"00000001": (2, 0, 2), "00000002": (1, 2, 3)}
-
-
-def test_a_file_loaded_again_whole_while_parked_gives_each_view_once(
-    place: Place, tmp_path: Path
-) -> None:
-    place.refuse("mail.opens")
-    for tail in ("two", "three"):
-        load(place, save(tmp_path, "a.log", views("one", tail, destination="mail.opens")))
-    place.mend("mail.opens")
-    load(place, tmp_path / "logs")
-    assert ids(place, "mail.opens") == ["one", "three", "two"]
-
-
-# The staging folder
-
-
-def test_staging_is_there_while_open_and_gone_afterwards(place: Place, tmp_path: Path) -> None:
-    with place.open() as warehouse:
-        left = Path(warehouse.staging, "event-of-a-killed-run.parquet")
-        left.write_bytes(b"rows")
-    assert not left.parent.exists()
-    left.parent.mkdir()
-    left.write_bytes(b"rows")
-    with place.open():
-        assert list(left.parent.iterdir()) == []
-    assert not left.parent.exists()
-
-
-def test_nothing_found_is_nothing_known(place: Place) -> None:
-    with place.open() as warehouse:
-        assert warehouse.known([]) == []
-        assert warehouse.finish_open() == Report(batch=None)
-        assert warehouse.next_batch() == "00000001"
 
 
 def test_all_warehouses_hold_the_same(tmp_path: Path, duckdb_place: DuckDBPlace) -> None:
