@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 from pipeline.beam.graph import Launch, run
 from pipeline.beam.progress import read_progress
+from pipeline.errors import SetupError
 from pipeline.model import Fault, LogObject
 from pipeline.options import Rules
 from pipeline.sources import LocalFiles
@@ -58,8 +59,11 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     if plan.objects:
         job = Job(warehouse.next_batch(), order.rules, warehouse.staging, order.format)
         parts = list(split(plan.objects, source.open, job.split_bytes))
-        with _watching(parts, job.staging, progress):
-            staged = run(job, parts, order.launch)
+        try:
+            with _watching(parts, job.staging, progress):
+                staged = run(job, parts, order.launch)
+        finally:
+            _require_unchanged(source, plan.objects)
         report = warehouse.commit(job.batch, plan.objects, staged)
         report.unparked = opened.unparked
     report.faults += plan.faults
@@ -99,6 +103,16 @@ def _tail(source: LocalFiles, item: LogObject, before: LogObject | None) -> LogO
     if source.checksum(item.name, before.size) != before.sha256:
         return item
     return replace(item, start=before.size)
+
+
+def _require_unchanged(source: LocalFiles, objects: Iterable[LogObject]) -> None:
+    """Raises SetupError where a log object is not what was planned: its rows would be another's."""
+    for item in objects:
+        if not source.is_as_pinned(item):
+            raise SetupError(
+                f"{item.name} was changed or renamed while it was read, so nothing was loaded: "
+                "load logs that are no longer written, and run again."
+            )
 
 
 @contextmanager

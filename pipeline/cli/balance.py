@@ -64,11 +64,11 @@ def print_balance(report: Report) -> None:
     """Prints the balance sheet."""
     console = Console(highlight=False)
     if report.batch is None:
-        console.print(f"Nothing new: {report.unchanged} files were loaded before.")
+        console.print(f"Nothing new: {_files(report.unchanged)} loaded before.")
     else:
         known = f", {report.unchanged} loaded before" if report.unchanged else ""
         console.print(
-            f"Batch {report.batch}: {report.objects} files{known}, {report.bytes:,} bytes, "
+            f"Batch {report.batch}: {_files(report.objects)}{known}, {report.bytes:,} bytes, "
             f"{report.total.lines:,} lines in {report.seconds:.1f} s"
         )
         console.print(_sheet(report))
@@ -84,6 +84,10 @@ def print_balance(report: Report) -> None:
         console.print(
             f"Damaged: {len(report.faults) - _MOST_FAULTS} places more; --json tells all."
         )
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _sheet(report: Report) -> Table:

@@ -13,6 +13,7 @@ EXIT_INCOMPLETE = 1
 """Something was parked, quarantined or damaged; the rest is loaded."""
 EXIT_SETUP = 2
 """Wrong usage or set-up; nothing was loaded."""
+EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 3
 """A defect or a failing machine: the balance sheet did not add up, the disk was full."""
 
@@ -39,6 +40,8 @@ class PixelshipGroup(click.Group):
             raise _Failure(
                 f"{error} Nothing was loaded; please report this.", EXIT_INTERNAL
             ) from None
+        except KeyboardInterrupt:
+            raise _Failure("Interrupted; running again does no harm.", EXIT_INTERRUPTED) from None
         except UnicodeEncodeError:
             raise _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

@@ -17,7 +17,7 @@ from pipeline.columns import Mask, holding, map_values
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
-_EPOCH = r"^[0-9]{1,12}(\.[0-9]*)?$"
+_EPOCH = r"^[0-9]+(\.[0-9]*)?$"
 _ISO8601 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$"
 _NANOSECONDS = pa.timestamp("ns", tz="UTC")
 _MONTHS = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"]  # fmt: skip

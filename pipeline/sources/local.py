@@ -13,10 +13,14 @@ from pipeline.errors import SetupError
 from pipeline.model import LogObject
 
 _READ_BYTES = 1 << 20
+_State = tuple[int, int, int, int]
 
 
 class LocalFiles:
     """Files, globs and folders."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, _State] = {}
 
     def find(self, patterns: Iterable[str], leave_out: Iterable[Path] = ()) -> list[str]:
         """The files that patterns name, each once; folders are searched.
@@ -57,8 +61,21 @@ class LocalFiles:
         """
         if not _is_utf8(name):
             raise OSError(errno.EILSEQ, "its name is not UTF-8")
+        self._states[name] = _state(name)
         size = Path(name).stat().st_size
         return LogObject(name, size, self.checksum(name, size))
+
+    def is_as_pinned(self, item: LogObject) -> bool:
+        """Whether the bytes that were pinned are still there under the object's name.
+
+        A log that is rotated meanwhile gives its name to another. The checksum is taken again only
+        where the file's state tells of a change.
+        """
+        try:
+            is_untouched = _state(item.name) == self._states.get(item.name)
+            return is_untouched or self.checksum(item.name, item.size) == item.sha256
+        except OSError:
+            return False
 
     def checksum(self, name: str, size: int) -> str:
         """SHA-256 of a file's first `size` bytes, hexadecimal."""
@@ -72,6 +89,12 @@ class LocalFiles:
     def open(self, name: str) -> BinaryIO:
         """The file's bytes."""
         return Path(name).open("rb")
+
+
+def _state(name: str) -> _State:
+    """What changes when a file is replaced or written."""
+    status = Path(name).stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_utf8(name: str) -> bool:

@@ -76,7 +76,7 @@ def test_people_get_a_balance_sheet(pixelship: Pixelship) -> None:
     }
     assert {"accepted 2 views, loaded", "mail.opens 1", "news.pageviews 1", "unsigned 1"} <= lines
     assert {"bot 1 verified views by machines: counted, not loaded", "lines 7 the sum"} <= lines
-    assert pixelship("load", "access.log").stdout == "Nothing new: 1 files were loaded before.\n"
+    assert pixelship("load", "access.log").stdout == "Nothing new: 1 file loaded before.\n"
 
 
 def test_loading_again_and_adding(pixelship: Pixelship) -> None:

@@ -88,7 +88,12 @@ def logs(draw: st.DrawFn, format_: Format) -> bytes:
     """A log in the format: sound lines first, ugly ones, blank ones and long ones among them."""
     ends = st.sampled_from((b"\n", b"\n", b"\n", b"\r\n"))
     line = st.one_of(
-        lines(format_), lines(format_), junk, st.just(b""), st.just(b"x" * 1500), st.just(b"\0" * 40)
+        lines(format_),
+        lines(format_),
+        junk,
+        st.just(b""),
+        st.just(b"x" * 1500),
+        st.just(b"\0" * 40),
     )
     drawn = draw(st.lists(st.tuples(line, ends), max_size=12))
     writer = LINE_OF[format_.name][0]

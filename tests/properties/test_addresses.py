@@ -13,7 +13,9 @@ from pipeline.transforms.addresses import client_addresses, mask_addresses
 V6_GROUPS = st.lists(st.sampled_from((0, 0, 1, 0xFF, 0xABC, 0xFFFF)), min_size=8, max_size=8)
 V6 = st.one_of(
     st.ip_addresses(v=6),
-    V6_GROUPS.map(lambda groups: IPv6Address(b"".join(group.to_bytes(2, "big") for group in groups))),
+    V6_GROUPS.map(
+        lambda groups: IPv6Address(b"".join(group.to_bytes(2, "big") for group in groups))
+    ),
     st.ip_addresses(v=4).map(lambda address: IPv6Address(f"::ffff:{address}")),
     st.ip_addresses(v=4).map(lambda address: IPv6Address(f"::{address}")),
 )
@@ -53,7 +55,9 @@ def test_addresses_are_read_in_any_spelling(
     assert found == clients([text and text.encode() for text in found])
 
 
-@given(st.lists(st.one_of(st.none(), JUNK, ADDRESSES.map(lambda each: str(each).encode())), max_size=6))
+@given(
+    st.lists(st.one_of(st.none(), JUNK, ADDRESSES.map(lambda each: str(each).encode())), max_size=6)
+)
 def test_an_address_is_read_the_same_alone_and_among_others(texts: list[bytes | None]) -> None:
     assert clients(texts) == [clients([text])[0] for text in texts]
 

@@ -82,7 +82,9 @@ def test_any_cut_gives_the_same_rows(data: st.DataObject) -> None:
         whole = read(log, format_=format_)
     with small_steps(data.draw(st.integers(1, 3000)), line_bytes=LINE_BYTES):
         block_bytes = data.draw(st.integers(1, 3000))
-        assert judged(read(log, format_=format_, cuts=cuts, block_bytes=block_bytes)) == judged(whole)
+        assert judged(read(log, format_=format_, cuts=cuts, block_bytes=block_bytes)) == judged(
+            whole
+        )
 
 
 @given(data=st.data())

@@ -15,7 +15,9 @@ from pipeline.formats import FORMATS
 from tests.logs import Hit, json_line, read, small_steps, tsv
 from tests.properties import strategies
 
-LINES = [(tsv if number % 2 else json_line)(Hit(request_id=b"%d" % number)) for number in range(400)]
+LINES = [
+    (tsv if number % 2 else json_line)(Hit(request_id=b"%d" % number)) for number in range(400)
+]
 GOOD = b"".join(line + b"\n" for line in LINES)
 
 
@@ -60,13 +62,18 @@ def test_a_mutated_log_costs_no_other_line(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_damage_to_one_member_costs_no_other(compress: object, data: st.DataObject) -> None:
     edges = (0, 130, 260, 400)
-    parts = [b"".join(line + b"\n" for line in LINES[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [
+        b"".join(line + b"\n" for line in LINES[a:b])
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
     first, middle, last = map(compress, parts)  # type: ignore[arg-type]
     damaged = bytearray(middle)
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(middle) - 1))] = data.draw(st.integers(0, 255))
     with small_steps(data.draw(st.sampled_from((64, 1000, 1 << 18)))):
-        found = list(read_blocks(io.BytesIO(whole := first + damaged + last), 0, len(whole), len(whole)))
+        found = list(
+            read_blocks(io.BytesIO(whole := first + damaged + last), 0, len(whole), len(whole))
+        )
     text = b"".join(block.data for block in found if isinstance(block, Block))
     assert text.startswith(parts[0])
     assert text.endswith(parts[2])

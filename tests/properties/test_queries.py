@@ -29,7 +29,9 @@ QUERIES = st.one_of(
     ),
 )
 NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=4)
-VALUES = st.one_of(NAMES, st.sampled_from(("\U0001f3a7", "\uff5e", "\x7f\u2028", '"\\/\b\f\n\r\t\x01')))
+VALUES = st.one_of(
+    NAMES, st.sampled_from(("\U0001f3a7", "\uff5e", "\x7f\u2028", '"\\/\b\f\n\r\t\x01'))
+)
 
 
 def decode_slowly(text: bytes) -> bytes:
@@ -71,7 +73,9 @@ def in_order(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def pairs_of(parameters: Parameters, row: int) -> list[tuple[str, str]]:
-    pairs = zip(parameters.row, parameters.name.to_pylist(), parameters.value.to_pylist(), strict=True)
+    pairs = zip(
+        parameters.row, parameters.name.to_pylist(), parameters.value.to_pylist(), strict=True
+    )
     return [(name, value) for owner, name, value in pairs if owner == row]
 
 
@@ -85,13 +89,18 @@ def test_queries_are_parsed_as_the_rules_say(queries: list[bytes]) -> None:
         assert pairs_of(parameters, row) == in_order(pairs)
         for name in ("a", "k", ""):
             assert parameters.get(name)[row].as_py() == dict(pairs).get(name)
-            assert parameters.is_last(name)[row] == (fault == 0 and pairs[-1:] != [] and pairs[-1][0] == name)
+            assert parameters.is_last(name)[row] == (
+                fault == 0 and pairs[-1:] != [] and pairs[-1][0] == name
+            )
 
 
 @given(queries=st.lists(QUERIES, min_size=1, max_size=6), offset=st.integers(0, 5))
 def test_a_slice_of_queries_is_parsed_alike(queries: list[bytes], offset: int) -> None:
     array = pa.array(queries, pa.binary())
-    sliced, fresh = parse_queries(array.slice(offset)), parse_queries(pa.array(queries[offset:], pa.binary()))
+    sliced, fresh = (
+        parse_queries(array.slice(offset)),
+        parse_queries(pa.array(queries[offset:], pa.binary())),
+    )
     assert sliced.fault.tolist() == fresh.fault.tolist()
     assert sliced.name.equals(fresh.name)
     assert sliced.value.equals(fresh.value)
@@ -134,7 +143,11 @@ def test_what_is_signed_verifies(
     assert dict(pairs_of(parsed, 0))["s"] == urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-@given(st.lists(st.one_of(st.none(), st.text(max_size=50), st.text("AQgw-_", min_size=43, max_size=43))))
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=50), st.text("AQgw-_", min_size=43, max_size=43))
+    )
+)
 def test_no_other_text_is_a_signature(signatures: list[str | None]) -> None:
     texts = pa.array(["[]"] * len(signatures), pa.string())
     verified = KeyRing((Key(b"secret"),)).verify(texts, pa.array(signatures, pa.string()))

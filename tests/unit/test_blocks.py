@@ -182,9 +182,9 @@ def test_an_object_that_shrank_is_damaged() -> None:
 def test_what_was_added_since_the_object_was_listed_is_not_read() -> None:
     stream = io.BytesIO(b"one\ntwo\nthree\n")
     assert list(read_blocks(stream, 0, 8, 8)) == [Block(0, b"one\ntwo\n")]
-    assert list(read_blocks(io.BytesIO(gzip.compress(b"a\n") + gzip.compress(b"b\n")), 0, 22, 22)) == [
-        Block(0, b"a\n")
-    ]
+    assert list(
+        read_blocks(io.BytesIO(gzip.compress(b"a\n") + gzip.compress(b"b\n")), 0, 22, 22)
+    ) == [Block(0, b"a\n")]
 
 
 def test_reading_goes_on_from_where_a_grown_object_ended() -> None:

@@ -74,7 +74,14 @@ def test_a_table_is_looked_up_by_value_with_a_default_for_null() -> None:
 
 
 def test_membership_is_asked_of_values() -> None:
-    assert encode(PLAIN).is_in([b"a", b"", b"z"]).tolist() == [True, False, False, True, False, True]
+    assert encode(PLAIN).is_in([b"a", b"", b"z"]).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_null_among_new_values_makes_its_rows_null() -> None:
@@ -95,7 +102,9 @@ def test_the_logs_words_for_nothing_become_null(column: pa.Array) -> None:
 
 def test_a_function_is_called_once_for_each_value_and_not_for_null() -> None:
     seen = []
-    mapped = map_values(pa.array([b"a", None, b"b"]), lambda value: seen.append(value) or 1, pa.int8())
+    mapped = map_values(
+        pa.array([b"a", None, b"b"]), lambda value: seen.append(value) or 1, pa.int8()
+    )
     assert mapped.to_pylist() == [1, None, 1]
     assert seen == [b"a", b"b"]
 

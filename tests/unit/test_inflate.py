@@ -132,7 +132,9 @@ def test_the_members_around_a_corrupt_one_survive(compress: Compress, at: float)
     first, middle, last = compress(b"first\n"), compress(TEXT), compress(b"last\n")
     corrupt = with_byte_changed(middle, int(len(middle) * at))
     text, damage = inflated(first + corrupt + last)
-    assert text.startswith(b"first\nline 0 of" if at > 0.5 else b"first\n")  # zstd's blocks are large
+    assert text.startswith(
+        b"first\nline 0 of" if at > 0.5 else b"first\n"
+    )  # zstd's blocks are large
     assert text.endswith(b"last\n")
     assert len(damage) == 1
     assert damage[0].fault.endswith("data is corrupt")

@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import load as main_job
+from pipeline.errors import SetupError
 from pipeline.load import Order, load, plan_batch
 from pipeline.model import Fault, LogObject
 from pipeline.sources import LocalFiles
+from pipeline.staging import Staged
 from pipeline.warehouses.memory import MemoryWarehouse
 from tests.logs import RULES, Hit, log, tsv
 
@@ -126,6 +130,62 @@ def test_the_main_job_reports_bytes_time_progress_and_faults(
     assert [fault.object for fault in report.faults] == [name]
     assert 0 < report.seconds < 60
     assert len(folder.warehouse.tables["news.pageviews"]) == 5
+
+
+@pytest.mark.parametrize("reads", ["before", "after", "never"])
+def test_a_log_rotated_while_it_is_read_is_not_taken_for_another(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, reads: str
+) -> None:
+    old = [tsv(Hit(request_id=b"old %d" % number)) for number in range(3)]
+    new = [tsv(Hit(request_id=b"new %d" % number)) for number in range(5)]
+    name = folder.save("a.log", log(*old))
+    as_ever = main_job.run
+
+    def rotate() -> None:
+        Path(name).rename(f"{name}.1")
+        if reads != "never":
+            folder.save("a.log", log(*new))
+
+    def run(*words: Any) -> Staged:
+        if reads != "before":
+            rotate()
+        staged = as_ever(*words)
+        if reads == "before":
+            rotate()
+        return staged
+
+    monkeypatch.setattr(main_job, "run", run)
+    order = Order([str(folder.path)], RULES)
+    with (
+        folder.warehouse as warehouse,
+        pytest.raises(SetupError, match=r"a\.log was changed or renamed while it was read"),
+    ):
+        load(warehouse, order, lambda *_: None)
+    assert folder.warehouse.tables["pixelship.objects"] == []
+    monkeypatch.undo()
+    with folder.warehouse as warehouse:
+        report = load(warehouse, order, lambda *_: None)
+    assert report.total.accepted == (3 if reads == "never" else 8)
+
+
+def test_a_log_that_grows_while_it_is_read_is_taken_as_it_was(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = folder.save("a.log", log(*(tsv(Hit(request_id=b"%d" % at)) for at in range(3))))
+    as_ever = main_job.run
+
+    def run(*words: Any) -> Staged:
+        with Path(name).open("ab") as file:
+            file.write(log(tsv(Hit(request_id=b"more"))))
+        return as_ever(*words)
+
+    monkeypatch.setattr(main_job, "run", run)
+    order = Order([str(folder.path)], RULES)
+    for accepted in (3, 1):
+        with folder.warehouse as warehouse:
+            report = load(warehouse, order, lambda *_: None)
+        assert report.total.accepted == accepted
+        monkeypatch.undo()
 
 
 def test_a_run_that_could_read_nothing_says_so(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import schemas
 from pipeline.model import Reason, Tally
-from tests.logs import FIREFOX, RULES, Hit, log
+from tests.logs import FIREFOX, RULES, log
 from tests.warehouses.builders import MIXED, MIXED_COUNTS, everything, ids, save, view, views
 from tests.warehouses.conftest import DuckDBPlace, MemoryPlace, Place, load
 

@@ -50,7 +50,10 @@ def test_a_line_with_all_fields() -> None:
 
 
 def test_nginxs_main_adds_x_forwarded_for() -> None:
-    assert read(SAMPLE + b' "198.51.100.9, 10.0.0.1"') == {**ROW, "forwarded_for": b"198.51.100.9, 10.0.0.1"}
+    assert read(SAMPLE + b' "198.51.100.9, 10.0.0.1"') == {
+        **ROW,
+        "forwarded_for": b"198.51.100.9, 10.0.0.1",
+    }
     assert read(SAMPLE + b' "-"') == ROW
 
 
@@ -82,7 +85,12 @@ def test_apache_escapes_are_undone_once() -> None:
 
 
 def test_a_time_that_cannot_be_read_is_no_time() -> None:
-    for time in (b"10/Feb/2012:16:42:07", b"30/Feb/2012:16:42:07 -0500", b"-", b"10/02/2012 16:42:07 -05:00"):
+    for time in (
+        b"10/Feb/2012:16:42:07",
+        b"30/Feb/2012:16:42:07 -0500",
+        b"-",
+        b"10/02/2012 16:42:07 -05:00",
+    ):
         assert read(SAMPLE.replace(b"10/Feb/2012:16:42:07 -0500", time))["timestamp"] is None
 
 

@@ -56,7 +56,7 @@ def test_targets_become_path_and_query(
         (b"GET /\xff?\xfe HTTP/1.1", (b"GET", b"/\xff", b"\xfe")),
         (b"GET /a b HTTP/1.1", (None, None, None)),
         (b"get /a HTTP/1.1", (None, None, None)),
-        (b"GET  HTTP/1.1", (b"GET", b"HTTP/1.1", None)),
+        (b"GET  HTTP/1.1", (None, None, None)),
         (b"\x16\x03\x01", (None, None, None)),
         (b"GET /a HTTP/1.1\n", (None, None, None)),
         (b"", (None, None, None)),
@@ -81,7 +81,9 @@ def test_no_lines_have_no_targets() -> None:
 
 
 def test_columns_that_a_format_lacks_are_null() -> None:
-    batch = requests(np.array([0, 7]), {"status": pa.array([b"200", None]), "ip": pa.array([b"::1"] * 2)})
+    batch = requests(
+        np.array([0, 7]), {"status": pa.array([b"200", None]), "ip": pa.array([b"::1"] * 2)}
+    )
     assert batch.schema == REQUEST_SCHEMA
     assert batch.column("line").to_pylist() == [0, 7]
     assert batch.column("status").to_pylist() == [b"200", None]

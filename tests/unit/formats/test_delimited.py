@@ -22,7 +22,7 @@ def test_fields_are_split_by_place() -> None:
 
 
 def test_irregular_lines_are_named() -> None:
-    fields = split(b"a\tb\nc\td\te\nf\t\0\tg\nh\ti\tj\tk\nl\tm\r\tn\no\tp\tq\n\n")
+    fields = split(b"a\tb\nc\td\te\nf\t\0\tg\nh\ti\tj\tk\nl\tm\r\tn\no\tp\tq\n")
     assert fields.column(0).to_pylist() == [b"c", b"o"]
     assert fields.regular.tolist() == [1, 5]
     assert fields.irregular.tolist() == [0, 2, 3, 4, 6]

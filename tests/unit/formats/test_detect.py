@@ -22,7 +22,9 @@ def test_an_unknown_name_is_no_format() -> None:
 
 def test_most_lines_win() -> None:
     lines = {name: writes[0](Hit()) for name, writes in LINE_OF.items()}
-    found = detect([lines["combined"], lines["nginx-json"], lines["nginx-json"], lines["nginx-tsv"]])
+    found = detect(
+        [lines["combined"], lines["nginx-json"], lines["nginx-json"], lines["nginx-tsv"]]
+    )
     assert found is named("nginx-json")
 
 
@@ -39,7 +41,7 @@ def test_lines_are_looked_at_until_one_is_known() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"px1", b"px1\t" * 12 + b".", b"px2" + b"\t" * 12 + b".", b"{}", b"[]", b"{", b'{"a":1}',
+    [b"", b"px1", b"px1" + b"\t" * 11 + b".", b"px2" + b"\t" * 12 + b".", b"{}", b"[]", b"{", b'{"a":1}',
      b'{"msec":1,"status":200}', b"GET / HTTP/1.1", b"\0" * 100, b'"', b'1.2.3.4 - - [x] "GET / HTTP/1.0"'],
 )  # fmt: skip
 def test_other_lines_are_in_no_format(line: bytes) -> None:

@@ -70,7 +70,9 @@ def test_a_line_with_no_field_that_is_known() -> None:
     assert read(b'{"level":"info"}') == dict.fromkeys(ROW)
 
 
-@pytest.mark.parametrize(("column", "key"), [(column, key) for column, keys in KEYS.items() for key in keys])
+@pytest.mark.parametrize(
+    ("column", "key"), [(column, key) for column, keys in KEYS.items() for key in keys]
+)
 def test_every_key_name_is_understood(column: str, key: str) -> None:
     texts = {
         "timestamp": "2025-11-21T12:00:00+00:00",
@@ -114,7 +116,9 @@ def test_escape_json_leaves_bytes_past_ascii_as_they_are() -> None:
 
 
 def test_default_escaping_is_undone_once() -> None:
-    one = line(http_user_agent="MARK").replace(b"MARK", rb"\x22\xC3\xA9\x5Cx41\x09\xFF\x5C\x5Cu0041")
+    one = line(http_user_agent="MARK").replace(
+        b"MARK", rb"\x22\xC3\xA9\x5Cx41\x09\xFF\x5C\x5Cu0041"
+    )
     assert read(one)["user_agent"] == b'"\xc3\xa9\\x41\t\xff\\\\u0041'
 
 
@@ -122,11 +126,19 @@ def test_default_escaping_is_undone_once() -> None:
 @pytest.mark.parametrize("after", [b",", b"}", b" ,"])
 def test_a_bare_number_may_be_missing(missing: bytes, after: bytes) -> None:
     rest = b'"host":"h"}' if b"," in after else b""
-    one = b'{"http_user_agent":"a \\":, \\":-} b","status":200,"upstream_time":' + missing + after + rest
+    one = (
+        b'{"http_user_agent":"a \\":, \\":-} b","status":200,"upstream_time":'
+        + missing
+        + after
+        + rest
+    )
     assert read(one)["user_agent"] == b'a ":, ":-} b'
     plain = one.replace(b' \\":, \\":-}', b"")
     assert read(plain)["user_agent"] == b"a b"
-    assert read(plain.replace(b"upstream_time", b"msec").replace(b"status", b"code"))["timestamp"] is None
+    assert (
+        read(plain.replace(b"upstream_time", b"msec").replace(b"status", b"code"))["timestamp"]
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,10 @@ def test_other_lines_are_malformed(one: bytes) -> None:
 
 
 def test_lines_of_several_shapes_are_read_side_by_side() -> None:
-    lines = [json.dumps({"status": 200 + shape, **{f"key{n}": n for n in range(shape)}}).encode() for shape in range(12)]
+    lines = [
+        json.dumps({"status": 200 + shape, **{f"key{n}": n for n in range(shape)}}).encode()
+        for shape in range(12)
+    ]
     assert [row["status"] for row in requests_of(NginxJson(), *lines)] == [
         b"%d" % (200 + shape) for shape in range(12)
     ]

@@ -83,7 +83,10 @@ def test_lines_that_are_not_px1_are_malformed() -> None:
         b"-",
     ]
     assert malformed(*others) == list(range(len(others)))
-    assert malformed(SAMPLE, others[0], SAMPLE, *others[1:], SAMPLE) == [1, *range(3, len(others) + 2)]
+    assert malformed(SAMPLE, others[0], SAMPLE, *others[1:], SAMPLE) == [
+        1,
+        *range(3, len(others) + 2),
+    ]
     assert malformed(SAMPLE, SAMPLE) == []
 
 

@@ -35,11 +35,14 @@ def us(times: pa.Array) -> list[int | None]:
         (b"0", None),
         (b"999999999999", None),
         (b"1763726400123", None),
-        (b"1763726400.", None),
+        (b"1763726400.", NOON_US),
+        (b"0001763726400", NOON_US),
         (b".5", None),
+        (b".", None),
+        (b"1" * 400, None),
         (b"-1763726400", None),
         (b"+1763726400", None),
-        (b"1763726400.1234567891", None),
+        (b"1763726400.1234567891", NOON_US + 123_457),
         (b"1.7637264e9", None),
         (b"1763726400 ", None),
         (b"1763726400\n", None),
@@ -52,6 +55,7 @@ def us(times: pa.Array) -> list[int | None]:
 )
 def test_seconds_since_1970(text: bytes | None, expected: int | None) -> None:
     assert us(from_epoch_s(column(text))) == [expected]
+    assert us(from_epoch_s(column(text, b"x", None))) == [expected, None, None]
     assert us(from_any(column(text))) == [expected]
 
 
