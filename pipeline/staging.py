@@ -186,6 +186,7 @@ class Stager:
                 self._staged.shards.append(Shard(table, destination, path, rows))
         self._held.clear()
         self._held_rows = self._held_bytes = 0
+        pa.default_memory_pool().release_unused()  # or memory would grow with the number of files
 
     def _write(self, path: str, batches: list[pa.RecordBatch]) -> int:
         whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()

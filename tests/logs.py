@@ -6,6 +6,7 @@ The escaping here is written from the servers' documents, apart from the code un
 from __future__ import annotations
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -206,7 +207,7 @@ def read(
     format_ = format_ or sniff(stream, len(data))
     origin = Origin("b1", "access.log", "prefix", format_ and format_.name)
     edges = [0, *sorted(cuts), len(data)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         for block in read_blocks(stream, start, end, len(data), block_bytes):
             if isinstance(block, Block):
                 outcome = judge.process(block, format_, origin)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -13,9 +17,9 @@ EXIT_INCOMPLETE = 1
 """Something was parked, quarantined or damaged; the rest is loaded."""
 EXIT_SETUP = 2
 """Wrong usage or set-up; nothing was loaded."""
-EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 3
 """A defect or a failing machine: the balance sheet did not add up, the disk was full."""
+EXIT_INTERRUPTED = 130
 
 
 class _Failure(click.ClickException):
@@ -31,23 +35,40 @@ class PixelshipGroup(click.Group):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; a wrong set-up exits with 2."""
-        try:
-            return super().invoke(ctx)
-        except SetupError as error:
-            raise _Failure(str(error), EXIT_SETUP) from None
-        except BalanceError as error:
-            raise _Failure(
-                f"{error} Nothing was loaded; please report this.", EXIT_INTERNAL
-            ) from None
-        except KeyboardInterrupt:
-            raise _Failure("Interrupted; running again does no harm.", EXIT_INTERRUPTED) from None
-        except UnicodeEncodeError:
-            raise _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP) from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except Exception:
-            traceback.print_exc()
-            raise _Failure(
-                "The run failed; running it again does no harm.", EXIT_INTERNAL
-            ) from None
+        """Runs the command; what it raises becomes an exit status."""
+        with _noting_interrupts() as interrupts:
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise
+            except (KeyboardInterrupt, Exception) as error:
+                raise _failure(error, is_interrupted=bool(interrupts)) from None
+
+
+def _failure(error: BaseException, *, is_interrupted: bool) -> _Failure:
+    if is_interrupted:
+        return _Failure("Interrupted; running again does no harm.", EXIT_INTERRUPTED)
+    if isinstance(error, SetupError):
+        return _Failure(str(error), EXIT_SETUP)
+    if isinstance(error, UnicodeEncodeError):
+        return _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP)
+    if isinstance(error, BalanceError):
+        return _Failure(f"{error} Nothing was loaded; please report this.", EXIT_INTERNAL)
+    traceback.print_exception(error)
+    return _Failure("The run failed; running it again does no harm.", EXIT_INTERNAL)
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Notes each Ctrl-C: Beam and DuckDB raise errors of their own in its place."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -18,7 +18,7 @@ from demo.install import NoNginxError
 from demo.server import Nginx
 from pipeline.warehouses.duckdb import connect
 
-SECRET = "the integration tests' secret"  # noqa: S105 - signs made-up views only
+SECRET = "the integration tests' secret"
 PIXELSHIP = Path(sys.executable).with_name("pixelship")
 
 ServeNginx = Callable[..., Nginx]

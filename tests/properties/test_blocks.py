@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 
 from backports import zstd
 from hypothesis import given
@@ -30,7 +31,7 @@ def cut(data: bytes, cuts: list[int], block_bytes: int) -> list[tuple[int, int, 
     """The lines of an object: position, length, and content up to the cap."""
     edges = [0, *sorted(cuts), len(data)]
     found = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         for block in read_blocks(io.BytesIO(data), start, end, len(data), block_bytes):
             assert isinstance(block, Block)
             lines = block.lines()
@@ -93,7 +94,7 @@ def test_a_compressed_log_gives_the_same_rows(data: st.DataObject) -> None:
     log = data.draw(strategies.logs(format_))
     compress = data.draw(st.sampled_from((gzip.compress, zstd.compress)))
     edges = [0, *sorted(data.draw(st.lists(st.integers(0, len(log)), max_size=3))), len(log)]
-    parts = [compress(log[start:end]) for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [compress(log[start:end]) for start, end in itertools.pairwise(edges)]
     with small_steps(1 << 20, line_bytes=LINE_BYTES):
         whole = read(log, format_=format_)
     with small_steps(data.draw(st.integers(1, 3000)), line_bytes=LINE_BYTES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 
 import pytest
 from backports import zstd
@@ -62,10 +63,7 @@ def test_a_mutated_log_costs_no_other_line(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_damage_to_one_member_costs_no_other(compress: object, data: st.DataObject) -> None:
     edges = (0, 130, 260, 400)
-    parts = [
-        b"".join(line + b"\n" for line in LINES[a:b])
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    parts = [b"".join(line + b"\n" for line in LINES[a:b]) for a, b in itertools.pairwise(edges)]
     first, middle, last = map(compress, parts)  # type: ignore[arg-type]
     damaged = bytearray(middle)
     for _ in range(data.draw(st.integers(1, 3))):

@@ -137,7 +137,7 @@ def test_what_is_signed_verifies(
     assert ring.verify(messages(parsed), parsed.get("s")).tolist() == [number]
     without = KeyRing(ring.keys[:number] + ring.keys[number + 1 :])
     assert without.verify(messages(parsed), parsed.get("s")).tolist() == [NO_KEY]
-    pairs = in_order([(name, value) for name, value in parameters.items()])
+    pairs = in_order(list(parameters.items()))
     message = json.dumps(pairs, ensure_ascii=False, separators=(",", ":")).encode()
     digest = hmac.digest(secrets[number], message, hashlib.sha256)
     assert dict(pairs_of(parsed, 0))["s"] == urlsafe_b64encode(digest).decode().rstrip("=")
