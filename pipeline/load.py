@@ -76,7 +76,8 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
 def plan_batch(source: LocalFiles, names: Iterable[str], warehouse: Warehouse) -> Plan:
     """Tells new log objects from known ones.
 
-    The same bytes under any name are known. A file that only grew is read from where it ended.
+    The same bytes under any name are known. A file that only grew since it was loaded is read from
+    where it ended, also when it was renamed within its folder, as log rotation does.
     """
     found, faults = [], []
     for name in names:
@@ -87,22 +88,20 @@ def plan_batch(source: LocalFiles, names: Iterable[str], warehouse: Warehouse) -
             faults.append(Fault(printable, 0, f"cannot be read: {error.strerror}"))
     known = warehouse.known(found)
     sums = {item.sha256 for item in known}
-    by_name = {item.name: item for item in known}
     fresh = {}
     for item in found:
         if item.sha256 not in sums:
             sums.add(item.sha256)
-            fresh[item.name] = _tail(source, item, by_name.get(item.name))
+            fresh[item.name] = _tail(source, item, known)
     return Plan(list(fresh.values()), len(found) - len(fresh), faults)
 
 
-def _tail(source: LocalFiles, item: LogObject, before: LogObject | None) -> LogObject:
-    """The object less what was loaded of it, where its old bytes are still there in front."""
-    if before is None or before.size > item.size:
-        return item
-    if source.checksum(item.name, before.size) != before.sha256:
-        return item
-    return replace(item, start=before.size)
+def _tail(source: LocalFiles, item: LogObject, known: Iterable[LogObject]) -> LogObject:
+    """The object less what was loaded of it, where those bytes are still there in front."""
+    before = [each for each in known if each.folder == item.folder and each.size < item.size]
+    sums = source.checksums(item.name, [each.size for each in before])
+    starts = [each.size for each in before if sums[each.size] == each.sha256]
+    return replace(item, start=max(starts, default=0))
 
 
 def _require_unchanged(source: LocalFiles, objects: Iterable[LogObject]) -> None:

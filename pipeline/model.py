@@ -164,6 +164,11 @@ class LogObject:
     sha256: str
     start: int = 0
 
+    @property
+    def folder(self) -> str:
+        """What stands before the last part of the name."""
+        return self.name[: self.name.rfind("/") + 1]
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -173,7 +173,7 @@ class Stager:
             self._held["event", destination].append(part)
         self._held["rejects", ""] += [part for part in outcome.rejects if part.num_rows]
         self._held["bot_hits", ""] += [outcome.bot_hits] if outcome.bot_hits.num_rows else []
-        self._held_rows += outcome.events.num_rows
+        self._held_rows += outcome.tally.accepted + outcome.tally.rejected.total()
         self._held_bytes += sum(part.column("raw").nbytes for part in outcome.rejects)
         if self._held_rows >= _MOST_ROWS or self._held_bytes >= _MOST_REJECTED_BYTES:
             self._flush()

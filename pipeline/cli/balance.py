@@ -95,7 +95,8 @@ def _sheet(report: Report) -> Table:
     total = report.total
     table = Table("fate of the lines", "lines", "")
     table.columns[1].justify = "right"
-    table.add_row("accepted", f"{total.accepted:,}", "views, loaded")
+    fate = "views, loaded or parked" if report.parked else "views, loaded"
+    table.add_row("accepted", f"{total.accepted:,}", fate)
     for destination, rows in sorted(report.destinations.items()):
         table.add_row(Text(f"  {destination}"), f"{rows:,}", "", style="dim")
     table.add_row("bot", f"{total.bot:,}", "verified views by machines: counted, not loaded")

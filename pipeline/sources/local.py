@@ -79,12 +79,21 @@ class LocalFiles:
 
     def checksum(self, name: str, size: int) -> str:
         """SHA-256 of a file's first `size` bytes, hexadecimal."""
+        return self.checksums(name, [size])[size]
+
+    def checksums(self, name: str, sizes: Iterable[int]) -> dict[int, str]:
+        """The checksums of a file's first bytes, for several sizes in one reading."""
         digest = hashlib.sha256()
+        sums = {}
         with self.open(name) as stream:
-            while size > 0 and (data := stream.read(min(_READ_BYTES, size))):
-                digest.update(data)
-                size -= len(data)
-        return digest.hexdigest()
+            for size in sorted(set(sizes)):
+                while (left := size - stream.tell()) > 0:
+                    data = stream.read(min(_READ_BYTES, left))
+                    if not data:
+                        break
+                    digest.update(data)
+                sums[size] = digest.hexdigest()
+        return sums
 
     def open(self, name: str) -> BinaryIO:
         """The file's bytes."""

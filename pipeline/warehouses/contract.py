@@ -66,7 +66,7 @@ class Warehouse(Protocol):
         """Finishes what earlier runs left open; reports what was unparked and what stays parked."""
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
-        """Objects loaded before that share a name or a checksum with one of these."""
+        """Objects loaded before that share a folder or a checksum with one of these."""
 
     def next_batch(self) -> str:
         """The name of the batch to come."""

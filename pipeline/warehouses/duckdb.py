@@ -145,12 +145,13 @@ class DuckDBWarehouse:
         return loaded
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
-        """Objects loaded before that share a name or a checksum with one of these."""
-        names, sums = ([getattr(item, field) for item in objects] for field in ("name", "sha256"))
-        self._db.register("asked", pa.table({"name": names, "sha256": sums}))
+        """Objects loaded before that share a folder or a checksum with one of these."""
+        folders, sums = ([getattr(item, key) for item in objects] for key in ("folder", "sha256"))
+        self._db.register("asked", pa.table({"folder": folders, "sha256": sums}))
         rows = self._rows(
-            "SELECT name, size, sha256, start FROM pixelship.objects WHERE name IN "
-            "(SELECT name FROM asked) OR sha256 IN (SELECT sha256 FROM asked) ORDER BY batch"
+            "SELECT name, size, sha256, start FROM pixelship.objects "
+            "WHERE regexp_replace(name, '[^/]*$', '') IN (SELECT folder FROM asked) "
+            "OR sha256 IN (SELECT sha256 FROM asked) ORDER BY batch"
         )
         self._db.unregister("asked")
         return [LogObject(*row) for row in rows]

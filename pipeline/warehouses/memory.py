@@ -65,13 +65,13 @@ class MemoryWarehouse:
         return report
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
-        """Objects loaded before that share a name or a checksum with one of these."""
-        names, sums = {item.name for item in objects}, {item.sha256 for item in objects}
-        return [
+        """Objects loaded before that share a folder or a checksum with one of these."""
+        folders, sums = {item.folder for item in objects}, {item.sha256 for item in objects}
+        loaded = [
             LogObject(row["name"], row["size"], row["sha256"], row["start"])
             for row in self.tables["pixelship.objects"]
-            if row["name"] in names or row["sha256"] in sums
         ]
+        return [item for item in loaded if item.folder in folders or item.sha256 in sums]
 
     def next_batch(self) -> str:
         """Batches are numbered."""

@@ -77,6 +77,13 @@ def test_a_grown_file_starts_where_it_ended_last(folder: Folder) -> None:
     assert folder.plan() == ({"a.log": 4}, 0, [])
 
 
+def test_a_file_that_was_renamed_as_it_grew_starts_where_it_ended(folder: Folder) -> None:
+    folder.remember("a.log", b"1\n")
+    folder.save("a.log.1", b"1\n2\n")
+    folder.save("a.log", b"3\n")
+    assert folder.plan() == ({"a.log": 0, "a.log.1": 2}, 0, [])
+
+
 @pytest.mark.parametrize(
     "data", [pytest.param(b"1\n", id="shrunk"), pytest.param(b"9\n2\n3\n", id="rewritten")]
 )

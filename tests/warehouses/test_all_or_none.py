@@ -146,7 +146,7 @@ def test_parked_rows_and_new_ones_are_reported_by_one_run(place: Place, tmp_path
     place.refuse("mail.opens")
     load(place, save(tmp_path, "a.log", views("one", destination="mail.opens")))
     place.mend("mail.opens")
-    report = load(place, save(tmp_path, "b.log", views("one", "two", destination="mail.opens")))
+    report = load(place, save(tmp_path, "b.log", views("two", "one", destination="mail.opens")))
     assert (report.unparked, report.destinations) == ({"mail.opens": 1}, {"mail.opens": 1})
     assert report.total.duplicate == 1
     assert ids(place, "mail.opens") == ["one", "two"]
@@ -156,7 +156,7 @@ def test_duplicates_among_parked_rows_are_counted_when_they_load(
     place: Place, tmp_path: Path
 ) -> None:
     place.refuse("mail.opens")
-    load(place, save(tmp_path, "a.log", views("one", "two", destination="mail.opens")))
+    load(place, save(tmp_path, "a.log", views("two", "one", destination="mail.opens")))
     load(place, save(tmp_path, "b.log", views("two", "two", "three", destination="mail.opens")))
     assert len(place.rows("pixelship.parked")) == 5
     place.mend("mail.opens")
