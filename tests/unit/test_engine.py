@@ -44,9 +44,7 @@ VECTORS: list[dict[str, Any]] = json.loads(
 )
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 WRITERS = [(name, write) for name, writers in LINE_OF.items() for write in writers]
-ANY_FORMAT = pytest.mark.parametrize(
-    "write", [write for _, write in WRITERS], ids=[write.__name__ for _, write in WRITERS]
-)
+ANY_FORMAT = pytest.mark.parametrize("write", [write for _, write in WRITERS])
 
 
 def read_hits(*hits: Hit, rules: Rules = RULES) -> Reading:
