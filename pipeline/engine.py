@@ -35,6 +35,9 @@ _STATUSES = (b"200", b"204", b"304")
 _SNIFF_BLOCK_BYTES = 1 << 16
 _SNIFF_MOST_BYTES = 1 << 26
 _SNIFF_MOST_LINES = 1 << 16
+_SNIFF_MOST_STORED_BYTES = 1 << 30
+"""How far into an object its format is looked for; of long lines, such as holes in a file, only
+the heads count as bytes."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def first_reasons(judged: Judged, rules: Rules) -> Reasons:
 def sniff(stream: BinaryIO, size: int) -> Format | None:
     """The format of a log object, from the first lines that any format knows."""
     read_bytes = read_lines = 0
-    end = min(size, _SNIFF_MOST_BYTES)
+    end = min(size, _SNIFF_MOST_STORED_BYTES)
     for block in read_blocks(stream, 0, end, end, _SNIFF_BLOCK_BYTES):
         if not isinstance(block, Block):
             continue

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 from backports import zstd
 
+from pipeline.blocks import MOST_LINE_BYTES
+from pipeline.formats import FORMATS, Format
 from pipeline.model import LogObject
 from pipeline.staging import SPLIT_BYTES
 from tests.hostile.cases import CASES, Case, frame, view
 from tests.hostile.stage import PEAK_MIB, SECONDS, staged
-from tests.logs import Hit, combined, json_line, log, signed, tsv
+from tests.logs import Hit, combined, json_line, lines_of, log, signed, tsv
 
 ROOT = Path(__file__).parent.parent
 GIB = 1 << 30
@@ -169,6 +172,18 @@ def test_rejects_do_not_pile_up(tmp_path: Path) -> None:
     found = bounded(path)
     assert found["keys"] == ["a"]
     assert found["rejected"] == {"malformed": 4_000_000}
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
+def test_no_line_takes_long_to_refuse(format_: Format) -> None:
+    cap = range(8000, MOST_LINE_BYTES + 1)
+    longest = {line for case in CASES for line in case.data.split(b"\n") if len(line) in cap}
+    assert len(longest) > 10
+    began = time.monotonic()
+    for line in longest:
+        format_.recognises(line)
+        format_.parse(lines_of(log(line, line, line, line)))
+    assert time.monotonic() - began < SECONDS / 10
 
 
 def test_cases_have_names_of_their_own() -> None:

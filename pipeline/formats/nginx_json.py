@@ -58,9 +58,9 @@ _CODED = pa.dictionary(pa.int32(), pa.binary())
 _PLAIN = {"timestamp", "request_id", "ip", "cookie_pxid"}
 _MOST_TEMPLATES = 4
 _BARE_VALUE = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|-|)"
-_BARE = re.compile(rb"([ \t]*:[ \t]*)" + _BARE_VALUE.encode() + rb"([ \t]*[,}][ \t]*)")
+_BARE = re.compile(rb"([ \t]*:[ \t]*)(?![ \t])" + _BARE_VALUE.encode() + rb"([ \t]*[,}][ \t]*)")
 _MISSING_VALUE = re.compile(
-    r'\\.|("[^"\\]*(?:\\.[^"\\]*)*")(?:[ \t]*(:)[ \t]*-?[ \t]*(?=[,}]))?', re.DOTALL
+    r'\\.|("[^"\\]*(?:\\.[^"\\]*)*")(?:[ \t]*(:)[ \t]*(?:-[ \t]*)?(?=[,}]))?', re.DOTALL
 )
 """A string (whole, so that nothing within one is taken for a missing value) and what follows it."""
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|.)", re.DOTALL)
@@ -226,8 +226,6 @@ def _read_object(line: bytes) -> dict[str, bytes | None] | None:
             values = _DECODER.decode(_MISSING_VALUE.sub(_with_null, text))
         except (ValueError, RecursionError):
             return None
-    if not isinstance(values, dict):
-        return None
     try:
         return {str(key): _to_bytes(value) for key, value in values.items()}
     except UnicodeEncodeError:  # half of a surrogate pair

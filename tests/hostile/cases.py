@@ -193,6 +193,7 @@ def json_lines() -> list[Case]:
         of("nothing but backslashes", b"{" + b"\\" * 50_000, rejects=1),
         of("nothing but quotes", b"{" + b'"' * 50_001, rejects=1),
         of("nothing but escaped quotes", b'{"' + b'\\"' * 30_000, rejects=1),
+        of("spaces without end", b'{"a"' + b" " * 30_000 + b":" + b" " * 30_000, rejects=1),
         of("nothing but braces", b"{" * 50_000, rejects=1),
         of("another program's line", b'{"level":"info","message":"hello"}', others=1),
         of("cut", JSON[:-1], rejects=1),

@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from hashlib import md5
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from pipeline import blocks, formats
+from pipeline import engine, formats
 from pipeline.blocks import MOST_LINE_BYTES, Block
 from pipeline.engine import Engine, sniff
 from pipeline.model import Reason, Tally
@@ -382,14 +383,20 @@ def test_only_the_start_of_an_object_is_looked_at_for_its_format() -> None:
             self.taken += len(data)
             return data
 
-    for data in (b"a\n" * (1 << 22), b"a" * (1 << 27)):
-        stream = Counting(data)
-        assert sniff(stream, len(data)) is None
-        assert stream.taken <= (1 << 26) + blocks.READ_BYTES
+    line = log(tsv(Hit()))
     with small_steps(read_bytes=1 << 16):
-        stream = Counting(b"a\n" * (1 << 20))
+        stream = Counting(b"a\n" * (1 << 20) + line)
         assert sniff(stream, 1 << 21) is None
         assert stream.taken < 1 << 19
+        with patch.object(engine, "_SNIFF_MOST_STORED_BYTES", 1 << 20):
+            stream = Counting(b"\0" * (1 << 24) + b"\n" + line)
+            assert sniff(stream, 1 << 24) is None
+            assert stream.taken < (1 << 20) + (1 << 17)
+
+
+def test_a_hole_at_the_start_hides_no_format() -> None:
+    data = b"\0" * 80_000_000 + b"\n" + log(tsv(Hit()))
+    assert sniff(io.BytesIO(data), len(data)) is formats.named("nginx-tsv")
 
 
 def test_escapes_in_a_query_string_are_undone_before_it_is_verified() -> None:

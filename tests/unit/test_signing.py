@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import json
 import pickle
 from pathlib import Path
@@ -100,6 +101,12 @@ def test_an_empty_ring_verifies_nothing() -> None:
 
 def test_nothing_is_verified_of_no_messages() -> None:
     assert verified(key_ring(["secret"])) == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
+def test_secrets_of_any_length_give_hmac_sha256(length: int) -> None:
+    secret = bytes(range(length))
+    assert Key(secret).digest(b"message") == hmac.digest(secret, b"message", "sha256")
 
 
 def test_a_keys_id_is_short_and_tells_nothing_of_its_secret() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pyarrow as pa
 import pytest
 
+from pipeline.transforms import classify as module
 from pipeline.transforms.classify import Agents, Classifier
 
 IPHONE = (
@@ -65,3 +68,12 @@ def test_no_agents() -> None:
 
 def test_an_agent_is_classified_the_same_again() -> None:
     assert classify(GOOGLEBOT, FIREFOX).rule.equals(classify(GOOGLEBOT, FIREFOX).rule)
+
+
+def test_what_is_remembered_is_limited() -> None:
+    classifier = Classifier()
+    with patch.object(module, "_MOST_CACHED", 2):
+        for _ in range(2):
+            found = classifier.classify(pa.array([IPHONE, GOOGLEBOT, FIREFOX, "x"]))
+            assert found.is_bot.tolist() == [False, True, False, False]
+            assert found.browser.to_pylist() == ["Mobile Safari", "Googlebot", "Firefox", None]
