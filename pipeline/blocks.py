@@ -109,14 +109,29 @@ def read_blocks(
 ) -> Iterator[Block | Damage]:
     """Gives the lines that start in `[start, end)` of an object of `size` stored bytes.
 
-    A compressed object is read whole (from `start`, which must be where a member begins). Damage
-    is given in its place; the line that it cuts through is dropped with it.
+    Of a compressed object all lines are given that its first `start` bytes alone do not give: it
+    may have grown by members, or have been read before it was there whole. Damage is given in its
+    place; the line that it cuts through is dropped with it.
     """
-    codec = codec_of(_read_at(stream, start, 4))
+    codec = codec_of(_read_at(stream, 0, 4))
     if codec is None:
         first, chunks = _plain_range(stream, start, end, size)
         return _cut(chunks, first, block_bytes)
-    return _cut(inflate(stream, codec, start, size), start, block_bytes)
+    if start == 0 or codec_of(_read_at(stream, start, 4)):
+        return _cut(inflate(stream, codec, start, size), start, block_bytes)
+    before = _cut(inflate(stream, codec, 0, start), 0, block_bytes)
+    ends = [each.position + len(each.data) for each in before if isinstance(each, Block)]
+    return _past(max(ends, default=0), _cut(inflate(stream, codec, 0, size), 0, block_bytes))
+
+
+def _past(position: int, found: Iterator[Block | Damage]) -> Iterator[Block | Damage]:
+    """The blocks less the lines that start before a position."""
+    for each in found:
+        known_bytes = position - each.position
+        if isinstance(each, Damage) or known_bytes <= 0:
+            yield each
+        elif rest := each.data[each.data.find(b"\n", known_bytes - 1) + 1 :]:
+            yield Block(each.position + len(each.data) - len(rest), rest)
 
 
 def is_splittable(stream: BinaryIO) -> bool:

@@ -92,6 +92,23 @@ def test_mutated_compressed_logs_raise_nothing(compress: object, data: st.DataOb
 
 @pytest.mark.parametrize("compress", [gzip.compress, frames], ids=["gzip", "zstd"])
 @given(data=st.data())
+def test_a_log_read_before_it_was_whole_gives_each_line_once(
+    compress: object, data: st.DataObject
+) -> None:
+    end = GOOD.index(b"\n", 30_000) + 1
+    parts = [GOOD[:end], GOOD[end:]]
+    whole = b"".join(map(compress, parts))  # type: ignore[arg-type]
+    cut = data.draw(st.integers(4, len(whole)))
+    with small_steps(data.draw(st.sampled_from((64, 1000, 1 << 18)))):
+        before = read_blocks(io.BytesIO(whole), 0, cut, cut)
+        after = read_blocks(io.BytesIO(whole), cut, len(whole), len(whole))
+        found = [*before, *after]
+    assert b"".join(block.data for block in found if isinstance(block, Block)) == GOOD
+    assert all(fault.position == cut for fault in found if not isinstance(fault, Block))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, frames], ids=["gzip", "zstd"])
+@given(data=st.data())
 def test_a_cut_compressed_log_gives_its_whole_lines(compress: object, data: st.DataObject) -> None:
     whole = compress(GOOD)  # type: ignore[operator]
     end = data.draw(st.integers(5, len(whole) - 1))

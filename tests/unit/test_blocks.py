@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from unittest.mock import patch
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pipeline import blocks
 from pipeline.blocks import MOST_LINE_BYTES, Block, Lines, is_splittable, read_blocks
 from pipeline.inflate import Damage
+from tests.hostile.cases import frame
 from tests.logs import lines_of, small_steps
 
 
@@ -190,6 +192,39 @@ def test_what_was_added_since_the_object_was_listed_is_not_read() -> None:
 def test_reading_goes_on_from_where_a_grown_object_ended() -> None:
     (block,) = found(b"one\ntwo\nthree\n", start=8)
     assert block == Block(8, b"three\n")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, frame], ids=["gzip", "zstd"])
+def test_a_compressed_object_once_read_in_part_gives_the_rest(
+    compress: Callable[[bytes], bytes],
+) -> None:
+    text = b"".join(b"line %d\n" % number for number in range(5000))
+    data = compress(text[:20_000]) + compress(text[20_000:])
+    for start in (1, 3, 10, len(data) // 3, len(compress(text[:20_000])), len(data) - 3):
+        before = [block for block in found(data[:start]) if isinstance(block, Block)]
+        after = found(data, start)
+        given = b"".join(block.data for block in before if start > 3)
+        assert (
+            b"".join(block.data for block in after if isinstance(block, Block))
+            == text[len(given) :]
+        )
+        assert not any(isinstance(block, Damage) for block in after)
+
+
+def test_what_was_read_of_a_line_is_not_read_again() -> None:
+    first, second = gzip.compress(b"one\ntw"), gzip.compress(b"o\nthree\n")
+    assert found(first) == [Block(0, b"one\n"), Block(4, b"tw\n")]
+    cut = len(first) + 12
+    assert found((first + second)[:cut])[:1] == [Block(0, b"one\n")]
+    assert found(first + second, cut) == [Block(4, b"two\nthree\n")]
+    padded = first + b"\0" * 4
+    assert found(padded + second, len(padded) - 2) == [Block(8, b"three\n")]
+
+
+def test_a_byte_range_that_begins_like_gzip_is_plain_in_a_plain_object() -> None:
+    data = b"one\n\x1f\x8b\x08two\nthree\n"
+    assert found(data, 4) == [Block(4, b"\x1f\x8b\x08two\nthree\n")]
+    assert found(data, 0, 4) == [Block(0, b"one\n")]
 
 
 def test_damage_costs_the_line_it_cuts_through() -> None:
