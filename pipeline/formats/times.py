@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask, holding, map_values
+from pipeline.columns import Mask, holding, map_values, offsets_and_bytes
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
@@ -44,7 +44,7 @@ def from_clf(column: pa.Array) -> pa.Array:
     is_fit = is_fit.to_numpy(zero_copy_only=False)
     blank = pa.scalar(b"0" * _CLF_BYTES, column.type)
     fit = pc.if_else(pa.array(is_fit), column, blank)
-    text = np.frombuffer(b"".join(fit.to_pylist()), np.uint8).reshape(-1, _CLF_BYTES)
+    text = offsets_and_bytes(fit)[1].reshape(-1, _CLF_BYTES)
     is_valid = is_fit & _has_shape(text, b"00/Aaa/0000:00:00:00 +0000")
     names = text[:, 3:6].astype(np.int64) @ np.array([65536, 256, 1])
     known = np.array([int.from_bytes(name, "big") for name in _MONTHS])
