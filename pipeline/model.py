@@ -152,22 +152,43 @@ escaping undone, percent-escapes left alone), null where the log has none. `line
 place in its block; `timestamp` is null where it could not be read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LogObject:
     """One closed log file or cloud object, pinned by size and content.
 
-    `start` is where reading begins: above 0 only for a file that grew since it was loaded.
+    `checksum` names its algorithm, as in "sha256:…", "md5:…", "crc32c:…". `start` is where reading
+    begins: above 0 only for an object that grew since it was loaded. `generation` is that of a
+    cloud object, 0 for a file.
     """
 
     name: str
     size: int
-    sha256: str
+    checksum: str
     start: int = 0
+    generation: int = 0
 
     @property
     def folder(self) -> str:
         """What stands before the last part of the name."""
         return self.name[: self.name.rfind("/") + 1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A fixed list of log objects, loaded whole or not at all. Its `id` is a number of eight digits."""
+
+    id: str
+    objects: tuple[LogObject, ...]
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A log object that is not loaded until a person has looked at it, and why."""
+
+    name: str
+    generation: int
+    size: int
+    why: str
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,11 @@ def bot_hits(judged: Judged, rows: Rows, origin: Origin) -> pa.RecordBatch:
     counted = hits.group_by(hits.column_names).aggregate([([], "count_all")]).combine_chunks()
     columns = {name: counted.column(name).combine_chunks() for name in hits.column_names}
     count = counted.column("count_all").combine_chunks()
-    return _batch("bot_hits", len(counted), {**columns, "batch": origin.batch, "hits": count})
+    return _batch(
+        "bot_hits",
+        len(counted),
+        {**columns, "batch": origin.batch, "source_object": origin.object, "hits": count},
+    )
 
 
 def rejects(

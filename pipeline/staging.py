@@ -33,7 +33,8 @@ _MOST_REJECTED_BYTES = 1 << 26
 _HARDLY_REPEATS = {"timestamp", "user_id", "event_id", "source_position", "raw"}
 _DIGEST_CHARS = 20
 
-Open = Callable[[str], BinaryIO]
+OpenObject = Callable[[LogObject], BinaryIO]
+CreateFile = Callable[[str], BinaryIO]
 Progress = Callable[[int, int], None]
 """Is told stored bytes and lines as they are read."""
 
@@ -59,16 +60,21 @@ class Shard:
 
 @dataclass
 class Staged:
-    """What was staged: shards, the tally of each object by name, and the damage found."""
+    """What was staged: shards, the tally of each object by name, and the damage found.
+
+    `unread` names objects that were gone before they could be read: they count as never seen.
+    """
 
     shards: list[Shard] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def add(self, other: Staged) -> None:
         """Adds what another worker staged."""
         self.shards += other.shards
         self.faults += other.faults
+        self.unread += other.unread
         for name, tally in other.tallies.items():
             self.tallies.setdefault(name, Tally()).add(tally)
 
@@ -78,6 +84,7 @@ class Staged:
             "shards": [asdict(shard) for shard in self.shards],
             "tallies": {name: tally.to_json() for name, tally in self.tallies.items()},
             "faults": [fault.to_json() for fault in self.faults],
+            "unread": self.unread,
         }
 
     @classmethod
@@ -87,6 +94,7 @@ class Staged:
             [Shard(**shard) for shard in manifest["shards"]],
             {name: Tally.from_json(counts) for name, counts in manifest["tallies"].items()},
             [Fault(**fault) for fault in manifest["faults"]],
+            manifest["unread"],
         )
 
 
@@ -104,12 +112,14 @@ class Job:
     split_bytes: int = SPLIT_BYTES
 
 
-def split(objects: Iterable[LogObject], open_object: Open, split_bytes: int) -> Iterator[Work]:
+def split(
+    objects: Iterable[LogObject], open_object: OpenObject, split_bytes: int
+) -> Iterator[Work]:
     """Cuts log objects into parts that can be read side by side, large ones first."""
     for item in sorted(objects, key=lambda item: item.size, reverse=True):
         step = item.size - item.start
         if step > split_bytes:
-            with closing(open_object(item.name)) as stream:
+            with closing(open_object(item)) as stream:
                 step = split_bytes if is_splittable(stream) else step
         for start in range(item.start, max(item.size, item.start + 1), max(step, 1)):
             yield Work(item, start, min(start + step, item.size))
@@ -122,8 +132,8 @@ class Stager:
         self,
         job: Job,
         engine: Engine,
-        open_object: Open,
-        create_file: Open,
+        open_object: OpenObject,
+        create_file: CreateFile,
         progress: Progress | None = None,
     ) -> None:
         self._job = job
@@ -140,10 +150,10 @@ class Stager:
         """Reads one part; its rows are held or written."""
         name = work.object.name
         tally = self._staged.tallies.setdefault(name, Tally())
-        with closing(self._open_object(name)) as stream:
+        with closing(self._open_object(work.object)) as stream:
             chosen = formats.named(self._job.format)
             format_ = chosen or sniff(stream, work.object.size)
-            digest = sha256(f"{name}\n{work.object.sha256}".encode()).hexdigest()
+            digest = sha256(f"{name}\n{work.object.checksum}".encode()).hexdigest()
             origin = Origin(
                 self._job.batch, name, digest[:_DIGEST_CHARS], format_.name if format_ else None
             )

@@ -32,7 +32,10 @@ PAGES = [
 COMMANDS = {name: command for name, command in ALL.items() if name}
 TABLE_TITLES = {
     "event": "`DATASET.TABLE`: the views",
-    **{name: f"`pixelship.{name}`" for name in ("rejects", "bot_hits", "objects", "batches")},
+    **{
+        name: f"`pixelship.{name}`"
+        for name in ("rejects", "bot_hits", "objects", "batches", "quarantine")
+    },
 }
 
 
@@ -100,7 +103,7 @@ def test_the_formats_are_named() -> None:
 
 def test_every_key_of_the_balance_sheet_is_documented() -> None:
     rows = tables(section(CLI, "The balance sheet as JSON"))
-    assert [row[0].strip("`") for row in rows] == list(Report(None).to_json())
+    assert [row[0].strip("`") for row in rows] == list(Report().to_json())
 
 
 def test_every_key_of_a_verdict_is_documented() -> None:

@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -27,8 +24,9 @@ from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
 from pipeline.errors import SetupError
 from pipeline.model import COUNTS, Tally
-from pipeline.sources import LocalFiles
+from pipeline.sources import Anywhere
 from pipeline.staging import Job, Staged, Stager, Work
+from pipeline.storage import create_file, open_file
 
 MANIFEST = "staged.json"
 
@@ -42,12 +40,13 @@ class Stage(beam.DoFn):  # type: ignore[misc]
     def setup(self) -> None:
         """Makes what lives as long as the worker."""
         self._engine = Engine(self._job.rules)
+        self._source = Anywhere()
         self._progress = ProgressFile(self._job.staging)
 
     def start_bundle(self) -> None:
         """Begins an attempt of its own."""
         self._stager = Stager(
-            self._job, self._engine, LocalFiles().open, _create, self._progress.advance
+            self._job, self._engine, self._source.open, create_file, self._progress.advance
         )
 
     def process(self, work: Work) -> None:
@@ -78,7 +77,7 @@ class WriteManifest(beam.DoFn):  # type: ignore[misc]
             Metrics.counter("pixelship", name).inc(getattr(total, name))
         for reason, count in total.rejected.items():
             Metrics.counter("pixelship", f"rejected/{reason}").inc(count)
-        sink = _create(self._path)
+        sink = create_file(self._path)
         sink.write(json.dumps(whole.to_json()).encode())
         sink.close()
 
@@ -124,9 +123,5 @@ def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
             | "Group" >> beam.GroupByKey()
             | "WriteManifest" >> beam.ParDo(WriteManifest(path))
         )
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_file(path) as stream:
         return Staged.from_json(json.loads(stream.read()))
-
-
-def _create(path: str) -> BinaryIO:
-    return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)

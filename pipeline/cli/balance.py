@@ -63,12 +63,12 @@ class LoadProgress:
 def print_balance(report: Report) -> None:
     """Prints the balance sheet."""
     console = Console(highlight=False)
-    if report.batch is None:
+    if not report.batches:
         console.print(f"Nothing new: {_files(report.unchanged)} loaded before.")
     else:
         known = f", {report.unchanged} loaded before" if report.unchanged else ""
         console.print(
-            f"Batch {report.batch}: {_files(report.objects)}{known}, {report.bytes:,} bytes, "
+            f"{_batches(report)}: {_files(report.objects)}{known}, {report.bytes:,} bytes, "
             f"{report.total.lines:,} lines in {report.seconds:.1f} s"
         )
         console.print(_sheet(report))
@@ -84,6 +84,11 @@ def print_balance(report: Report) -> None:
         console.print(
             f"Damaged: {len(report.faults) - _MOST_FAULTS} places more; --json tells all."
         )
+
+
+def _batches(report: Report) -> str:
+    names = ", ".join(report.batches)
+    return f"Batch {names}" if len(report.batches) == 1 else f"Batches {names}"
 
 
 def _files(count: int) -> str:

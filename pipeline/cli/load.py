@@ -58,6 +58,7 @@ def load(
     from pipeline.cli.balance import LoadProgress, print_balance
     from pipeline.load import Order
     from pipeline.load import load as run_load
+    from pipeline.sources import Search
 
     patterns, beam_options = separate_beam_options(logs)
     if not patterns:
@@ -65,7 +66,7 @@ def load(
     to = _warehouse(warehouse)
     ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE))
     order = Order(
-        patterns, _rules(key_file, **rules), log_format, Launch(workers, beam_options), ours
+        Search(patterns, ours), _rules(key_file, **rules), log_format, Launch(workers, beam_options)
     )
     with to, LoadProgress() as progress:
         report = run_load(to, order, progress.advance)

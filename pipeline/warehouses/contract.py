@@ -10,22 +10,24 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from pipeline.errors import BalanceError
-from pipeline.model import Fault, LogObject, Tally
+from pipeline.model import Batch, Fault, LogObject, Quarantined, Tally
 from pipeline.staging import Staged
 
 
 @dataclass
 class Report:
-    """What a batch brought: the balance sheet, rows by destination, and what was parked.
+    """What a run brought: the balance sheet, rows by destination, and what was parked.
 
-    `batch` is None where there was nothing new. `unchanged` counts objects loaded before.
-    `parked` holds all rows that wait for their table to be mended, `parked_why` the reasons;
-    `unparked` the rows of earlier batches that this run could load.
+    `batches` is empty where there was nothing new. `unchanged` counts objects loaded before,
+    `waiting` those too young. `parked` holds all rows that wait for their table to be mended,
+    `parked_why` the reasons; `unparked` the rows of earlier batches that this run could load.
     """
 
-    batch: str | None
+    batches: list[str] = field(default_factory=list)
     objects: int = 0
     unchanged: int = 0
+    waiting: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
     total: Tally = field(default_factory=Tally)
     destinations: dict[str, int] = field(default_factory=dict)
     parked: dict[str, int] = field(default_factory=dict)
@@ -37,15 +39,30 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was parked or damaged."""
-        return not self.parked and not self.faults
+        """Whether nothing was parked, quarantined or damaged."""
+        return not (self.parked or self.quarantined or self.faults)
+
+    def add(self, later: Report) -> None:
+        """Adds what a later batch of the same run brought; `later` knows best what is parked."""
+        self.batches += later.batches
+        self.objects += later.objects
+        self.total.add(later.total)
+        self.faults += later.faults
+        for sums, more in (
+            (self.destinations, later.destinations), (self.unparked, later.unparked),
+        ):  # fmt: skip
+            for destination, rows in more.items():
+                sums[destination] = sums.get(destination, 0) + rows
+        self.parked, self.parked_why = later.parked, later.parked_why
 
     def to_json(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
         return {
-            "batch": self.batch,
+            "batches": self.batches,
             "objects": self.objects,
             "unchanged": self.unchanged,
+            "waiting": self.waiting,
+            "quarantined": [asdict(each) for each in self.quarantined],
             **self.total.to_json(),
             "destinations": dict(sorted(self.destinations.items())),
             "parked": dict(sorted(self.parked.items())),
@@ -57,21 +74,33 @@ class Report:
 
 
 class Warehouse(Protocol):
-    """Where rows go. Opened for one run at a time."""
+    """Where rows go, and the memory of what was loaded."""
 
-    staging: str
-    """The folder where a run may put its shards."""
+    def unpark(self) -> Report:
+        """Loads parked rows whose table was mended; reports them and what stays parked."""
 
-    def finish_open(self) -> Report:
-        """Finishes what earlier runs left open; reports what was unparked and what stays parked."""
+    def open_batches(self) -> list[Batch]:
+        """Batches that were planned and are not committed, oldest first."""
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
-        """Objects loaded before that share a folder or a checksum with one of these."""
+        """Objects loaded or planned before that share a folder or a checksum with one of these."""
 
-    def next_batch(self) -> str:
-        """The name of the batch to come."""
+    def quarantined(self) -> list[Quarantined]:
+        """The objects that were quarantined and are remembered."""
 
-    def commit(self, batch: str, objects: Sequence[LogObject], staged: Staged) -> Report:
+    def quarantine(self, found: Sequence[Quarantined]) -> None:
+        """Remembers quarantined objects."""
+
+    def plan(self, objects: Sequence[LogObject]) -> Batch | None:
+        """A new batch of these objects; None where another run has planned one meanwhile."""
+
+    def staging(self, batch: Batch) -> str:
+        """A folder for the shards of one attempt at a batch."""
+
+    def staged(self, batch: Batch) -> Staged | None:
+        """What an earlier run staged of an open batch, where it got that far."""
+
+    def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch: rows, rejects and ledger, all or none. Raises BalanceError."""
 
     def __enter__(self) -> Warehouse:
@@ -86,12 +115,12 @@ class Warehouse(Protocol):
         """Closes it."""
 
 
-def check_balance(objects: Sequence[LogObject], staged: Staged) -> None:
+def check_balance(batch: Batch, staged: Staged) -> None:
     """Refuses a staged batch in which lines, fates and rows do not agree.
 
     Raises BalanceError.
     """
-    names = {item.name for item in objects}
+    names = {item.name for item in batch.objects} - set(staged.unread)
     if missing := names ^ staged.tallies.keys():
         raise BalanceError(f"The staged batch and its plan differ in {sorted(missing)[0]}.")
     for name, tally in staged.tallies.items():
@@ -107,16 +136,19 @@ def check_balance(objects: Sequence[LogObject], staged: Staged) -> None:
 
 
 def ledger(
-    report: Report, objects: Sequence[LogObject], staged: Staged
+    report: Report, batch: Batch, staged: Staged
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A batch's rows for `pixelship.batches` and `pixelship.objects`; sums up the report's total."""
+    objects = [item for item in batch.objects if item.name not in staged.unread]
+    report.objects = len(objects)
     for tally in staged.tallies.values():
         report.total.add(tally)
     faults: dict[str, list[dict[str, Any]]] = {}
     for fault in staged.faults:
         faults.setdefault(fault.object, []).append(fault.to_json())
-    batch = {
-        "batch": report.batch,
+    entry = {
+        "batch": batch.id,
+        "kind": "load",
         "loaded_at": datetime.now(timezone.utc),
         "objects": len(objects),
         **_counts(report.total),
@@ -125,13 +157,13 @@ def ledger(
     rows = [
         {
             **asdict(item),
-            "batch": report.batch,
+            "batch": batch.id,
             **_counts(staged.tallies[item.name]),
             "faults": json.dumps(faults.get(item.name, [])),
         }
         for item in objects
     ]
-    return batch, rows
+    return entry, rows
 
 
 def _counts(tally: Tally) -> dict[str, Any]:

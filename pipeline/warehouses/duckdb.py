@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from pipeline import schemas
 from pipeline.errors import SetupError
-from pipeline.model import LogObject
+from pipeline.model import Batch, LogObject, Quarantined
 from pipeline.staging import Staged
 from pipeline.warehouses.contract import Report, check_balance, ledger
 from pipeline.warehouses.duckdb_tables import (
@@ -33,7 +34,7 @@ from pipeline.warehouses.duckdb_tables import (
     refusing,
 )
 
-_BOOKKEEPING = ("batches", "objects", "rejects", "bot_hits")
+_BOOKKEEPING = ("batches", "objects", "quarantine", "rejects", "bot_hits")
 _MEMORY_LIMIT = "400MB"
 _PARKED = (
     schemas.Column("destination", "STRING", "REQUIRED", "The table that the row is for."),
@@ -72,8 +73,8 @@ class DuckDBWarehouse:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         whole = self.path.resolve()
-        self.staging = f"{whole}.staging"
-        self.files = (whole, Path(f"{whole}.wal"), Path(self.staging))
+        self._staging = f"{whole}.staging"
+        self.files = (whole, Path(f"{whole}.wal"), Path(self._staging))
 
     def __enter__(self) -> DuckDBWarehouse:
         """Opens the file, which locks it; forgets what a killed run had staged."""
@@ -97,17 +98,17 @@ class DuckDBWarehouse:
 
         In this order: a closed file is unlocked, and another process may stage in the same folder.
         """
-        shutil.rmtree(self.staging, ignore_errors=True)
+        shutil.rmtree(self._staging, ignore_errors=True)
         self._db.close()
 
     def _make_ready(self) -> None:
         """An empty folder for shards, and the tables for bookkeeping."""
-        shutil.rmtree(self.staging, ignore_errors=True)
-        Path(self.staging).mkdir()
+        shutil.rmtree(self._staging, ignore_errors=True)
+        Path(self._staging).mkdir()
         for setting in (
             f"memory_limit = '{_MEMORY_LIMIT}'",
             "preserve_insertion_order = false",
-            f"temp_directory = {literal(self.staging + '/spill')}",
+            f"temp_directory = {literal(self._staging + '/spill')}",
             "enable_progress_bar = false",
         ):
             self._db.execute(f"SET {setting}")
@@ -117,9 +118,9 @@ class DuckDBWarehouse:
             for name, columns in tables.items():
                 ensure_table(self._db, f"pixelship.{name}", columns)
 
-    def finish_open(self) -> Report:
+    def unpark(self) -> Report:
         """Loads parked rows whose destination has been mended."""
-        report = Report(batch=None)
+        report = Report()
         for (destination,) in self._rows("SELECT DISTINCT destination FROM pixelship.parked"):
             where = f"WHERE destination = {literal(destination)}"
             try:
@@ -146,38 +147,61 @@ class DuckDBWarehouse:
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
         """Objects loaded before that share a folder or a checksum with one of these."""
-        folders, sums = ([getattr(item, key) for item in objects] for key in ("folder", "sha256"))
-        self._db.register("asked", pa.table({"folder": folders, "sha256": sums}))
+        folders, sums = ([getattr(item, key) for item in objects] for key in ("folder", "checksum"))
+        self._db.register("asked", pa.table({"folder": folders, "checksum": sums}))
         rows = self._rows(
-            "SELECT name, size, sha256, start FROM pixelship.objects "
+            "SELECT name, size, checksum, start, generation FROM pixelship.objects "
             "WHERE regexp_replace(name, '[^/]*$', '') IN (SELECT folder FROM asked) "
-            "OR sha256 IN (SELECT sha256 FROM asked) ORDER BY batch"
+            "OR checksum IN (SELECT checksum FROM asked) ORDER BY batch"
         )
         self._db.unregister("asked")
         return [LogObject(*row) for row in rows]
 
-    def next_batch(self) -> str:
-        """Batches are numbered; only one run at a time holds the file."""
-        return f"{self._rows('SELECT count(*) FROM pixelship.batches')[0][0] + 1:08d}"
+    def open_batches(self) -> list[Batch]:
+        """None: plan, rows and ledger change in one transaction."""
+        return []
 
-    def commit(self, batch: str, objects: Sequence[LogObject], staged: Staged) -> Report:
+    def quarantined(self) -> list[Quarantined]:
+        """The objects that were quarantined."""
+        found = self._rows("SELECT name, generation, size, why FROM pixelship.quarantine")
+        return [Quarantined(*row) for row in found]
+
+    def quarantine(self, found: Sequence[Quarantined]) -> None:
+        """Remembers quarantined objects."""
+        for each in set(found) - set(self.quarantined()):
+            self._db.execute(
+                "INSERT INTO pixelship.quarantine (name, generation, size, why) VALUES (?, ?, ?, ?)",
+                astuple(each),
+            )
+
+    def plan(self, objects: Sequence[LogObject]) -> Batch:
+        """Batches are numbered; only one run at a time holds the file."""
+        number = self._rows("SELECT count(*) FROM pixelship.batches")[0][0] + 1
+        return Batch(f"{number:08d}", tuple(objects))
+
+    def staging(self, batch: Batch) -> str:  # noqa: ARG002 - one batch at a time
+        """The folder for shards, beside the file."""
+        return self._staging
+
+    def staged(self, batch: Batch) -> None:
+        """Nothing: what was not committed is forgotten."""
+
+    def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch in one transaction; raises BalanceError."""
-        check_balance(objects, staged)
+        check_balance(batch, staged)
         refused: dict[str, str] = {}
         while True:
             try:
-                return self._commit(batch, objects, deepcopy(staged), refused)
+                return self._commit(batch, deepcopy(staged), refused)
             except RefusedError as error:
                 refused[error.table] = error.why
 
-    def _commit(
-        self, batch: str, objects: Sequence[LogObject], staged: Staged, refused: dict[str, str]
-    ) -> Report:
+    def _commit(self, batch: Batch, staged: Staged, refused: dict[str, str]) -> Report:
         """Takes the batch, parking the rows of refused destinations.
 
         Raises RefusedError for a further one that must be parked; nothing is written then.
         """
-        report = Report(batch, objects=len(objects), faults=staged.faults)
+        report = Report([batch.id], faults=staged.faults)
         destinations = sorted({shard.destination for shard in staged.shards} - {""})
         with self._transaction():
             for destination in destinations:
@@ -194,7 +218,7 @@ class DuckDBWarehouse:
                     self._db.execute(
                         f"INSERT INTO pixelship.{table} BY NAME {_read(table, [path])}"
                     )
-            self._record(report, objects, staged)
+            self._record(report, batch, staged)
         self._report_parked(report)
         return report
 
@@ -248,14 +272,15 @@ class DuckDBWarehouse:
                 count += self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
         return count, duplicates
 
-    def _record(self, report: Report, objects: Sequence[LogObject], staged: Staged) -> None:
+    def _record(self, report: Report, batch: Batch, staged: Staged) -> None:
         """Writes the ledger: a row for each object, one for the batch."""
-        batch, rows = ledger(report, objects, staged)
-        batch["loaded_at"] = batch["loaded_at"].replace(tzinfo=None)
-        for table, entries in (("objects", rows), ("batches", [batch])):
-            self._db.register("ledger", pa.Table.from_pylist(entries))
-            self._db.execute(f"INSERT INTO pixelship.{table} BY NAME FROM ledger")
-            self._db.unregister("ledger")
+        entry, rows = ledger(report, batch, staged)
+        entry["loaded_at"] = entry["loaded_at"].replace(tzinfo=None)
+        for table, entries in (("objects", rows), ("batches", [entry])):
+            if entries:
+                self._db.register("ledger", pa.Table.from_pylist(entries))
+                self._db.execute(f"INSERT INTO pixelship.{table} BY NAME FROM ledger")
+                self._db.unregister("ledger")
 
     def _report_parked(self, report: Report) -> None:
         for destination, why, rows in self._rows(

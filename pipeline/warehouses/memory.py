@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.model import LogObject
+from pipeline.model import Batch, LogObject, Quarantined
 from pipeline.staging import Staged
 from pipeline.warehouses.contract import Report, check_balance, ledger
 
@@ -26,14 +26,15 @@ class MemoryWarehouse:
     """
 
     def __init__(self, staging: str) -> None:
-        self.staging = staging
+        self._staging = staging
+        self._quarantined: list[Quarantined] = []
         self.tables: defaultdict[str, list[Row]] = defaultdict(list)
         self.refused: dict[str, str] = {}
 
     def __enter__(self) -> MemoryWarehouse:
         """Makes the staging folder anew."""
-        shutil.rmtree(self.staging, ignore_errors=True)
-        Path(self.staging).mkdir()
+        shutil.rmtree(self._staging, ignore_errors=True)
+        Path(self._staging).mkdir()
         return self
 
     def __exit__(
@@ -43,11 +44,11 @@ class MemoryWarehouse:
         trace: TracebackType | None,
     ) -> None:
         """Removes the staged shards."""
-        shutil.rmtree(self.staging, ignore_errors=True)
+        shutil.rmtree(self._staging, ignore_errors=True)
 
-    def finish_open(self) -> Report:
+    def unpark(self) -> Report:
         """Loads parked rows whose destination has been mended."""
-        report = Report(batch=None)
+        report = Report()
         parked = self.tables["pixelship.parked"]
         for destination in {row["destination"] for row in parked} - self.refused.keys():
             rows = [row for row in parked if row["destination"] == destination]
@@ -66,29 +67,48 @@ class MemoryWarehouse:
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
         """Objects loaded before that share a folder or a checksum with one of these."""
-        folders, sums = {item.folder for item in objects}, {item.sha256 for item in objects}
+        folders, sums = {item.folder for item in objects}, {item.checksum for item in objects}
         loaded = [
-            LogObject(row["name"], row["size"], row["sha256"], row["start"])
+            LogObject(row["name"], row["size"], row["checksum"], row["start"], row["generation"])
             for row in self.tables["pixelship.objects"]
         ]
-        return [item for item in loaded if item.folder in folders or item.sha256 in sums]
+        return [item for item in loaded if item.folder in folders or item.checksum in sums]
 
-    def next_batch(self) -> str:
+    def open_batches(self) -> list[Batch]:
+        """None: what was not committed was never planned."""
+        return []
+
+    def quarantined(self) -> list[Quarantined]:
+        """The objects that were quarantined."""
+        return list(self._quarantined)
+
+    def quarantine(self, found: Sequence[Quarantined]) -> None:
+        """Remembers quarantined objects."""
+        self._quarantined += [each for each in found if each not in self._quarantined]
+
+    def plan(self, objects: Sequence[LogObject]) -> Batch:
         """Batches are numbered."""
-        return f"{len(self.tables['pixelship.batches']) + 1:08d}"
+        return Batch(f"{len(self.tables['pixelship.batches']) + 1:08d}", tuple(objects))
 
-    def commit(self, batch: str, objects: Sequence[LogObject], staged: Staged) -> Report:
+    def staging(self, batch: Batch) -> str:  # noqa: ARG002 - one batch at a time
+        """The folder for shards."""
+        return self._staging
+
+    def staged(self, batch: Batch) -> None:
+        """Nothing: what was not committed is forgotten."""
+
+    def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch, all or none; raises BalanceError."""
-        check_balance(objects, staged)
+        check_balance(batch, staged)
         before = deepcopy(self.tables)
         try:
-            return self._commit(batch, objects, deepcopy(staged))
+            return self._commit(batch, deepcopy(staged))
         except BaseException:
             self.tables = before
             raise
 
-    def _commit(self, batch: str, objects: Sequence[LogObject], staged: Staged) -> Report:
-        report = Report(batch, objects=len(objects), faults=staged.faults)
+    def _commit(self, batch: Batch, staged: Staged) -> Report:
+        report = Report([batch.id], faults=staged.faults)
         for destination in sorted({shard.destination for shard in staged.shards} - {""}):
             rows = _read("event", staged, destination)
             if why := self.refused.get(destination):
@@ -103,7 +123,7 @@ class MemoryWarehouse:
                 staged.tallies[name].duplicate += count
         for table in ("rejects", "bot_hits"):
             self.tables[f"pixelship.{table}"] += _read(table, staged, "")
-        entry, entries = ledger(report, objects, staged)
+        entry, entries = ledger(report, batch, staged)
         self.tables["pixelship.batches"].append(entry)
         self.tables["pixelship.objects"] += entries
         self._report_parked(report)

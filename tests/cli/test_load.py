@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from tests.cli.conftest import Pixelship, rows
 from tests.logs import GOOGLEBOT, Hit, combined, log, signed, tsv
 
 KEYS_OF_THE_BALANCE_SHEET = [
-    "batch", "objects", "unchanged", "lines", "header", "not_pixel", "accepted", "bot",
+    "batches", "objects", "unchanged", "waiting", "quarantined", "lines", "header", "not_pixel", "accepted", "bot",
     "duplicate", "rejected", "destinations", "parked", "unparked", "faults", "seconds", "bytes",
 ]  # fmt: skip
 LOG = log(
@@ -49,7 +50,7 @@ def test_json_is_all_there_is_on_standard_output(pixelship: Pixelship) -> None:
     assert list(sheet) == KEYS_OF_THE_BALANCE_SHEET
     assert sheet["seconds"] > 0
     assert sheet | {"seconds": 0} == {
-        "batch": "00000001", "objects": 1, "unchanged": 0, "lines": 7, "header": 1,
+        "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 7, "header": 1,
         "not_pixel": 1, "accepted": 2, "bot": 1, "duplicate": 1, "rejected": {"unsigned": 1},
         "destinations": {"mail.opens": 1, "news.pageviews": 1}, "parked": {}, "unparked": {},
         "faults": [], "seconds": 0, "bytes": len(LOG),
@@ -83,7 +84,7 @@ def test_loading_again_and_adding(pixelship: Pixelship) -> None:
     save()
     assert pixelship("load", "access.log", "--json").json["accepted"] == 2
     again = pixelship("load", "access.log", "--json")
-    assert (again.status, again.json["batch"], again.json["unchanged"]) == (0, None, 1)
+    assert (again.status, again.json["batches"], again.json["unchanged"]) == (0, [], 1)
     save("b.log", log(tsv(Hit(request_id=b"9"))))
     assert pixelship("load", "*.log", "--json").json["accepted"] == 1
     assert rows("SELECT event_id FROM news.pageviews ORDER BY ALL") == [("1",), ("9",)]
@@ -109,14 +110,14 @@ def test_an_unreadable_file_is_told_and_exits_with_1(
 ) -> None:
     save()
     closed = str(save("closed.log", b"x").resolve())
-    as_ever = LocalFiles.open
+    as_ever = LocalFiles.checksums
 
-    def refuse(self: LocalFiles, name: str) -> object:
+    def refuse(self: LocalFiles, name: str, sizes: Iterable[int]) -> object:
         if name == closed:
             raise PermissionError(13, "Permission denied")
-        return as_ever(self, name)
+        return as_ever(self, name, sizes)
 
-    monkeypatch.setattr(LocalFiles, "open", refuse)
+    monkeypatch.setattr(LocalFiles, "checksums", refuse)
     done = pixelship("load", ".", "--json")
     assert (done.status, done.json["accepted"]) == (1, 2)
     assert done.json["faults"] == [
@@ -152,7 +153,7 @@ def test_a_folder_with_our_own_files_in_it_gives_its_logs_alone(bare: Pixelship)
     sheet = bare("load", ".", "--json").json
     assert (sheet["objects"], sheet["lines"], sheet["accepted"]) == (1, 1, 1)
     again = bare("load", ".", "*", "--json").json
-    assert (again["batch"], again["unchanged"], again["faults"]) == (None, 1, [])
+    assert (again["batches"], again["unchanged"], again["faults"]) == ([], 1, [])
     assert rows("SELECT count(*) FROM pixelship.rejects") == [(0,)]
     ring = "other-ring.json"
     Path("pixelship-keys.json").rename(ring)

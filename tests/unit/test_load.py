@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,17 @@ import pytest
 
 from pipeline import load as main_job
 from pipeline.errors import SetupError
-from pipeline.load import Order, load, plan_batch
+from pipeline.load import Order, load
 from pipeline.model import Fault, LogObject
-from pipeline.sources import LocalFiles
+from pipeline.plan import make_plan
+from pipeline.sources import Anywhere, LocalFiles, Search
 from pipeline.staging import Staged
 from pipeline.warehouses.memory import MemoryWarehouse
 from tests.logs import RULES, Hit, log, tsv
+
+
+def checksum(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
 
 
 class Folder:
@@ -31,19 +38,19 @@ class Folder:
 
     def plan(self) -> tuple[dict[str, int], int, list[Fault]]:
         """The new objects with where their reading starts, how many are known, and the faults."""
-        source = LocalFiles()
-        plan = plan_batch(source, source.find([str(self.path)]), self.warehouse)
+        source = Anywhere()
+        listing = source.list_objects(Search([str(self.path)]))
+        plan = make_plan(source, listing, self.warehouse.known(listing.objects))
         for item in plan.objects:
             data = Path(item.name).read_bytes()
-            assert (item.size, item.sha256) == (len(data), sha256(data).hexdigest())
+            assert (item.size, item.checksum) == (len(data), checksum(data))
         starts = {Path(item.name).name: item.start for item in plan.objects}
         return starts, plan.unchanged, plan.faults
 
     def remember(self, name: str, data: bytes, start: int = 0) -> None:
         """Makes the object one that was loaded."""
-        item = LogObject(str(self.path / name), len(data), sha256(data).hexdigest(), start)
-        entry = {"name": item.name, "size": item.size, "sha256": item.sha256, "start": start}
-        self.warehouse.tables["pixelship.objects"].append(entry)
+        item = LogObject(str(self.path / name), len(data), checksum(data), start)
+        self.warehouse.tables["pixelship.objects"].append(asdict(item))
 
 
 @pytest.fixture
@@ -98,21 +105,24 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_the_others_are_planned(
 ) -> None:
     closed = folder.save("closed.log", b"1\n")
     folder.save("open.log", b"2\n")
-    as_ever = LocalFiles.open
+    as_ever = LocalFiles.checksums
 
-    def refuse(self: LocalFiles, name: str) -> object:
+    def refuse(self: LocalFiles, name: str, sizes: Iterable[int]) -> object:
         if name == closed:
             raise PermissionError(13, "Permission denied")
-        return as_ever(self, name)
+        return as_ever(self, name, sizes)
 
-    monkeypatch.setattr(LocalFiles, "open", refuse)
+    monkeypatch.setattr(LocalFiles, "checksums", refuse)
     fault = Fault(closed, 0, "cannot be read: Permission denied")
     assert folder.plan() == ({"open.log": 0}, 0, [fault])
 
 
-def test_a_file_that_is_gone_since_it_was_found_is_a_fault(folder: Folder) -> None:
-    plan = plan_batch(LocalFiles(), [str(folder.path / "gone.log")], folder.warehouse)
-    assert [fault.fault for fault in plan.faults] == ["cannot be read: No such file or directory"]
+def test_a_file_that_is_gone_since_it_was_found_is_a_fault(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = str(folder.path / "gone.log")
+    monkeypatch.setattr(LocalFiles, "find", lambda *_: [gone])
+    assert folder.plan() == ({}, 0, [Fault(gone, 0, "cannot be read: No such file or directory")])
 
 
 def test_a_file_whose_name_is_no_text_is_a_fault(folder: Folder) -> None:
@@ -128,7 +138,7 @@ def test_the_main_job_reports_bytes_time_progress_and_faults(
     folder.save("a.log", log(*(tsv(Hit(request_id=b"%d" % number)) for number in range(5))))
     name = folder.save("b.log", b"junk\n")
     told: list[tuple[int, int, int]] = []
-    order = Order([str(folder.path)], RULES)
+    order = Order(Search([str(folder.path)]), RULES)
     with folder.warehouse as warehouse:
         report = load(warehouse, order, lambda *numbers: told.append(numbers))
     assert (report.objects, report.total.lines, report.total.accepted) == (2, 6, 5)
@@ -162,7 +172,7 @@ def test_a_log_rotated_while_it_is_read_is_not_taken_for_another(
         return staged
 
     monkeypatch.setattr(main_job, "run", run)
-    order = Order([str(folder.path)], RULES)
+    order = Order(Search([str(folder.path)]), RULES)
     with (
         folder.warehouse as warehouse,
         pytest.raises(SetupError, match=r"a\.log was changed or renamed while it was read"),
@@ -187,7 +197,7 @@ def test_a_log_that_grows_while_it_is_read_is_taken_as_it_was(
         return as_ever(*words)
 
     monkeypatch.setattr(main_job, "run", run)
-    order = Order([str(folder.path)], RULES)
+    order = Order(Search([str(folder.path)]), RULES)
     for accepted in (3, 1):
         with folder.warehouse as warehouse:
             report = load(warehouse, order, lambda *_: None)
@@ -198,11 +208,11 @@ def test_a_log_that_grows_while_it_is_read_is_taken_as_it_was(
 def test_a_run_that_could_read_nothing_says_so(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: LocalFiles, name: str) -> object:
+    def refuse(self: LocalFiles, name: str, sizes: Iterable[int]) -> object:
         raise OSError(5, "Input/output error")
 
     folder.save("a.log", b"1\n")
-    monkeypatch.setattr(LocalFiles, "open", refuse)
+    monkeypatch.setattr(LocalFiles, "checksums", refuse)
     with folder.warehouse as warehouse:
-        report = load(warehouse, Order([str(folder.path)], RULES), lambda *_: None)
-    assert (report.batch, report.objects, report.unchanged, report.is_clean) == (None, 0, 0, False)
+        report = load(warehouse, Order(Search([str(folder.path)]), RULES), lambda *_: None)
+    assert (report.batches, report.objects, report.unchanged, report.is_clean) == ([], 0, 0, False)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine import Engine
-from pipeline.model import LogObject
+from pipeline.model import Batch
 from pipeline.sources import LocalFiles
 from pipeline.staging import Job, Staged, Stager, Work
+from pipeline.storage import create_file
+from pipeline.warehouses.contract import Warehouse
 from tests.logs import GOOGLEBOT, NOON_US, RULES, SECOND_US, Hit, log, signed, tsv
-from tests.warehouses.conftest import Place, Rows, create_file
+from tests.warehouses.conftest import Place, Rows
 
 
 def view(name: str, destination: str = "news.pageviews", **changes: Any) -> bytes:
@@ -42,14 +44,17 @@ def ids(place: Place, table: str = "news.pageviews") -> list[str]:
     return sorted(row["event_id"] for row in place.rows(table))
 
 
-def stage(place_staging: str, batch: str, *paths: Path) -> tuple[list[LogObject], Staged]:
+def stage(warehouse: Warehouse, id_: str, *paths: Path) -> tuple[Batch, Staged]:
     """A staged batch, not yet committed."""
     source = LocalFiles()
-    objects = [source.pin(str(path)) for path in paths]
-    stager = Stager(Job(batch, RULES, place_staging), Engine(RULES), source.open, create_file)
-    for item in objects:
+    batch = warehouse.plan([source.pin(str(path)) for path in paths])
+    assert batch is not None
+    assert batch.id == id_
+    job = Job(batch.id, RULES, warehouse.staging(batch))
+    stager = Stager(job, Engine(RULES), source.open, create_file)
+    for item in batch.objects:
         stager.stage(Work(item, 0, item.size))
-    return objects, stager.finish()
+    return batch, stager.finish()
 
 
 MIXED = log(

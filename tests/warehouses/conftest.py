@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import duckdb
 import pytest
@@ -14,8 +14,9 @@ from pipeline import load as main_job
 from pipeline.beam.graph import Launch
 from pipeline.engine import Engine
 from pipeline.load import Order
-from pipeline.sources import LocalFiles
+from pipeline.sources import Anywhere, Search
 from pipeline.staging import Job, Staged, Stager, Work
+from pipeline.storage import create_file
 from pipeline.warehouses.contract import Report, Warehouse
 from pipeline.warehouses.duckdb import DuckDBWarehouse, connect
 from pipeline.warehouses.memory import MemoryWarehouse
@@ -41,10 +42,6 @@ class Place(Protocol):
 
     def mend(self, destination: str) -> None:
         """Makes it take rows again."""
-
-
-def create_file(path: str) -> BinaryIO:
-    return Path(path).open("wb")
 
 
 class MemoryPlace:
@@ -139,7 +136,7 @@ def _without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stages in this thread: what Beam adds is tested beside it, and takes its time."""
 
     def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
-        stager = Stager(job, Engine(job.rules), LocalFiles().open, create_file)
+        stager = Stager(job, Engine(job.rules), Anywhere().open, create_file)
         for part in parts:
             stager.stage(part)
         return stager.finish()
@@ -149,6 +146,6 @@ def _without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(place: Place, *patterns: Path) -> Report:
     """One run of the main job."""
-    order = Order([str(pattern) for pattern in patterns], RULES)
+    order = Order(Search([str(pattern) for pattern in patterns]), RULES)
     with place.open() as warehouse:
         return main_job.load(warehouse, order, lambda *_: None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BalanceError
-from pipeline.model import Tally
+from pipeline.model import Batch, Tally
 from pipeline.staging import Staged
 from pipeline.warehouses.contract import Report
 from tests.warehouses.builders import MIXED, MIXED_COUNTS, everything, ids, save, stage, views
@@ -62,12 +62,12 @@ def test_a_batch_that_does_not_add_up_is_refused_whole(
 ) -> None:
     path = save(tmp_path, "a.log", MIXED)
     with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000001", path)
+        batch, staged = stage(warehouse, "00000001", path)
         spoil(staged)
         with pytest.raises(BalanceError):
-            warehouse.commit("00000001", objects, staged)
+            warehouse.commit(batch, staged)
     assert everything(place) == {}
-    assert load(place, path).batch == "00000001"
+    assert load(place, path).batches == ["00000001"]
     assert ids(place) == ["one", "two"]
 
 
@@ -76,15 +76,15 @@ def test_a_commit_that_fails_half_way_leaves_nothing(place: Place, tmp_path: Pat
     before = everything(place)
     path = save(tmp_path, "b.log", MIXED)
     with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000002", path)
+        batch, staged = stage(warehouse, "00000002", path)
         lost = next(shard for shard in staged.shards if shard.table == "bot_hits")
         Path(lost.path).write_bytes(b"no Parquet")
         with pytest.raises(Exception, match=r"(?i)parquet"):
-            warehouse.commit("00000002", objects, staged)
+            warehouse.commit(batch, staged)
     assert everything(place) == before
     report = load(place, path)
-    assert (report.batch, report.destinations) == (
-        "00000002",
+    assert (report.batches, report.destinations) == (
+        ["00000002"],
         {"news.pageviews": 2, "mail.opens": 1},
     )
     assert ids(place) == ["one", "two", "zero"]
@@ -93,8 +93,8 @@ def test_a_commit_that_fails_half_way_leaves_nothing(place: Place, tmp_path: Pat
 def test_a_commit_leaves_what_was_staged_as_it_is(place: Place, tmp_path: Path) -> None:
     path = save(tmp_path, "a.log", views("one", "one"))
     with place.open() as warehouse:
-        objects, staged = stage(warehouse.staging, "00000001", path)
-        report = warehouse.commit("00000001", objects, staged)
+        batch, staged = stage(warehouse, "00000001", path)
+        report = warehouse.commit(batch, staged)
     assert staged.tallies[str(path)] == Tally(lines=2, accepted=2)
     assert report.total == Tally(lines=2, accepted=1, duplicate=1)
 
@@ -119,7 +119,7 @@ def test_rows_that_cannot_be_loaded_are_parked_and_the_rest_is_loaded(
 
     before = everything(place)
     again = load(place, path)
-    assert (again.batch, again.parked, again.is_clean) == (None, {"mail.opens": 1}, False)
+    assert (again.batches, again.parked, again.is_clean) == ([], {"mail.opens": 1}, False)
     assert everything(place) == before
 
 
@@ -131,7 +131,7 @@ def test_parked_rows_load_by_themselves_once_their_table_is_mended(
     load(place, path)
     place.mend("mail.opens")
     report = load(place, path)
-    assert (report.batch, report.unparked, report.parked) == (None, {"mail.opens": 1}, {})
+    assert (report.batches, report.unparked, report.parked) == ([], {"mail.opens": 1}, {})
     assert report.is_clean
     assert ids(place, "mail.opens") == ["other"]
     (row,) = place.rows("mail.opens")
@@ -187,7 +187,7 @@ def test_a_file_loaded_again_whole_while_parked_gives_each_view_once(
 
 def test_staging_is_there_while_open_and_gone_afterwards(place: Place, tmp_path: Path) -> None:
     with place.open() as warehouse:
-        left = Path(warehouse.staging, "event-of-a-killed-run.parquet")
+        left = Path(warehouse.staging(Batch("1", ())), "event-of-a-killed-run.parquet")
         left.write_bytes(b"rows")
     assert not left.parent.exists()
     left.parent.mkdir()
@@ -200,5 +200,5 @@ def test_staging_is_there_while_open_and_gone_afterwards(place: Place, tmp_path:
 def test_nothing_found_is_nothing_known(place: Place) -> None:
     with place.open() as warehouse:
         assert warehouse.known([]) == []
-        assert warehouse.finish_open() == Report(batch=None)
-        assert warehouse.next_batch() == "00000001"
+        assert warehouse.unpark() == Report()
+        assert warehouse.plan([]) == Batch("00000001", ())

@@ -40,7 +40,7 @@ def test_views_become_rows_of_the_table_that_their_url_names(place: Place, tmp_p
         "device": rows["one"]["device"],
         "dialect": "prx",
         "key_id": RULES.keys.keys[0].id,
-        "batch": report.batch,
+        "batch": report.batches[0],
         "source_object": str(path),
         "source_position": 0,
     }
@@ -58,7 +58,8 @@ def test_the_ledger_tells_of_each_object_and_each_batch(place: Place, tmp_path: 
     objects = {row.pop("name"): row for row in place.rows("pixelship.objects")}
     assert objects[str(first)] == {
         "size": len(MIXED),
-        "sha256": sha256(MIXED).hexdigest(),
+        "checksum": f"sha256:{sha256(MIXED).hexdigest()}",
+        "generation": 0,
         "start": 0,
         "batch": "00000001",
         "faults": "[]",
@@ -75,12 +76,13 @@ def test_the_ledger_tells_of_each_object_and_each_batch(place: Place, tmp_path: 
     total.add(Tally(lines=3, rejected=Counter(malformed=3)))
     assert batch == {
         "batch": "00000001",
+        "kind": "load",
         "objects": 2,
         **total.to_json(),
         "rejected": json.dumps(total.to_json()["rejected"]),
         "destinations": json.dumps({"mail.opens": 1, "news.pageviews": 2}),
     }
-    assert (report.batch, report.objects, report.total) == ("00000001", 2, total)
+    assert (report.batches, report.objects, report.total) == (["00000001"], 2, total)
     assert report.total.adds_up
 
 
@@ -120,7 +122,7 @@ def test_loading_twice_changes_nothing(place: Place, tmp_path: Path) -> None:
     load(place, path)
     before = everything(place)
     again = load(place, path)
-    assert (again.batch, again.objects, again.unchanged, again.total) == (None, 0, 1, Tally())
+    assert (again.batches, again.objects, again.unchanged, again.total) == ([], 0, 1, Tally())
     assert again.is_clean
     assert everything(place) == before
 
@@ -129,7 +131,7 @@ def test_the_same_bytes_under_another_name_change_nothing(place: Place, tmp_path
     load(place, save(tmp_path, "a.log", MIXED))
     before = everything(place)
     again = load(place, save(tmp_path, "b.log", MIXED))
-    assert (again.batch, again.unchanged) == (None, 1)
+    assert (again.batches, again.unchanged) == ([], 1)
     assert everything(place) == before
 
 
@@ -216,7 +218,7 @@ def test_an_empty_file_is_loaded_once_and_may_grow(place: Place, tmp_path: Path)
 def test_batches_are_numbered(place: Place, tmp_path: Path) -> None:
     for number in range(1, 4):
         report = load(place, save(tmp_path, "a.log", views(*map(str, range(number)))))
-        assert report.batch == f"{number:08d}"
+        assert report.batches == [f"{number:08d}"]
 
 
 def test_all_warehouses_hold_the_same(tmp_path: Path, duckdb_place: DuckDBPlace) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.errors import SetupError
+from pipeline.model import Batch
 from pipeline.warehouses.duckdb import DuckDBWarehouse, connect
 from tests.logs import Hit, log, signed, tsv
 from tests.warehouses.conftest import DuckDBPlace, load
@@ -59,7 +60,7 @@ def test_a_busy_file_keeps_its_staged_shards(duckdb_place: DuckDBPlace) -> None:
     load(duckdb_place, save(duckdb_place, ("one", "a.b")))
     rival = "import sys\nfrom pipeline.errors import SetupError\nfrom pipeline.warehouses.duckdb import DuckDBWarehouse\ntry:\n    with DuckDBWarehouse(sys.argv[1]): pass\nexcept SetupError: print('refused')"
     with duckdb_place.open() as warehouse:
-        shard = Path(warehouse.staging, "shard.parquet")
+        shard = Path(warehouse.staging(Batch("1", ())), "shard.parquet")
         shard.write_bytes(b"rows")
         done = subprocess.run(
             [sys.executable, "-c", rival, duckdb_place.path],

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.beam.graph import Launch, run
 from pipeline.errors import SetupError
-from pipeline.sources import LocalFiles
+from pipeline.sources import Anywhere, LocalFiles
 from pipeline.staging import Job, Staged, split
 from tests.logs import RULES, Hit, log, tsv
 
@@ -48,7 +48,7 @@ def test_every_part_is_staged_once_whatever_the_workers(job: Job, launch: Launch
 def test_a_file_that_is_gone_fails_the_run(job: Job) -> None:
     gone = replace(LocalFiles().pin(__file__), name=str(Path(job.staging, "gone.log")))
     with pytest.raises(Exception, match=r"gone\.log"):
-        run(job, list(split([gone], LocalFiles().open, 1 << 30)), Launch())
+        run(job, list(split([gone], Anywhere().open, 1 << 30)), Launch())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ TREE = (
 )  # fmt: skip
 
 
+def checksum(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in TREE:
@@ -92,9 +96,9 @@ def test_a_file_is_pinned_by_its_size_and_content(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(data)
     files = LocalFiles()
-    assert files.pin(str(path)) == LogObject(str(path), len(data), sha256(data).hexdigest())
-    assert files.checksum(str(path), 1_500_000) == sha256(data[:1_500_000]).hexdigest()
-    assert files.checksum(str(path), 0) == sha256().hexdigest()
+    assert files.pin(str(path)) == LogObject(str(path), len(data), checksum(data))
+    assert files.checksum(str(path), 1_500_000) == checksum(data[:1_500_000])
+    assert files.checksum(str(path), 0) == checksum(b"")
 
 
 def test_a_file_that_grows_while_it_is_pinned_is_pinned_as_it_was(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ def test_a_file_that_grows_while_it_is_pinned_is_pinned_as_it_was(tmp_path: Path
             path.write_bytes(b"old and new")
             return super().checksum(name, size)
 
-    assert Growing().pin(str(path)) == LogObject(str(path), 3, sha256(b"old").hexdigest())
+    assert Growing().pin(str(path)) == LogObject(str(path), 3, checksum(b"old"))
 
 
 def test_what_cannot_be_read_raises_os_error(tmp_path: Path) -> None:
