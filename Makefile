@@ -1,7 +1,8 @@
 # What can be done in this folder. `make` alone lists it.
 #
 # Everything runs in .venv, which is made on first use and made up to date whenever setup.py or
-# pyproject.toml change. Nothing but a Python from 3.10 to 3.13 is needed beforehand.
+# pyproject.toml change. Nothing but a Python from 3.10 to 3.13 is needed beforehand. What must not
+# share an environment with it has its own: the emulators' servers, and a peer of the benchmarks.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,11 +12,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
+EMULATORS := .venv-emulators
+BEAM := .venv-beam
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench clean venv nginx
+.PHONY: help demo cloud test check faults bench clean venv nginx
 
 help: ## list what can be done (this)
 	@echo "Pixelship. What make can do here:"
@@ -24,7 +27,10 @@ help: ## list what can be done (this)
 demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came out of it
 	@$(BIN)/python -m demo
 
-test: $(VENV)/.dev nginx ## all tests, with coverage
+cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
+	@$(BIN)/python -m emulators.cloud
+
+test: $(VENV)/.dev $(EMULATORS)/.installed nginx ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
@@ -41,11 +47,14 @@ check: $(VENV)/.dev nginx ## linters, types, architecture, and nginx -t on nginx
 	run "nginx -t" python -m demo.server; \
 	test -z "$$failed"
 
-bench: $(VENV)/.bench ## the benchmarks: a table, and a chart file (takes minutes)
+faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once
+	@$(BIN)/python -m faults
+
+bench: $(VENV)/.bench $(BEAM)/.installed $(EMULATORS)/.installed ## the benchmarks: a table, and a chart file (takes minutes)
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(BEAM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -54,7 +63,7 @@ venv: $(VENV)/.dev
 nginx: $(VENV)/.dev
 	@$(BIN)/python -m demo.install
 
-# The environment, by stamps: .dev for tests, checks and the demonstration, .bench for its peers.
+# The environments, by stamps: .dev for tests, checks and the demonstration, .bench for its peers.
 
 $(VENV)/.dev: setup.py pyproject.toml $(VENV)/.made
 	@echo "· installing pixelship and its tools into $(VENV) (once; about a minute)"
@@ -64,6 +73,16 @@ $(VENV)/.dev: setup.py pyproject.toml $(VENV)/.made
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "· installing the benchmarks' peers into $(VENV) (once)"
 	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+$(EMULATORS)/.installed: emulators/requirements.txt $(VENV)/.dev
+	@$(BIN)/python -m emulators.install
+	@touch $@
+
+$(BEAM)/.installed: benchmarks/peers/requirements.txt $(VENV)/.made
+	@echo "· installing Beam with its Google parts into $(BEAM), as a peer (once; minutes)"
+	@$(BIN)/python -m venv --clear $(BEAM)
+	@$(BEAM)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(VENV)/.made:

@@ -117,8 +117,12 @@ def read_blocks(
     if codec is None:
         first, chunks = _plain_range(stream, start, end, size)
         return _cut(chunks, first, block_bytes)
-    if start == 0 or codec_of(_read_at(stream, start, 4)):
-        return _cut(inflate(stream, codec, start, size), start, block_bytes)
+    if start == 0:
+        return _cut(inflate(stream, codec, 0, size), 0, block_bytes)
+    if codec_of(_read_at(stream, start, 4)):
+        front = (each for each in inflate(stream, codec, 0, start) if isinstance(each, bytes))
+        position = sum(map(len, front))
+        return _cut(inflate(stream, codec, start, size), position, block_bytes)
     before = _cut(inflate(stream, codec, 0, start), 0, block_bytes)
     ends = [each.position + len(each.data) for each in before if isinstance(each, Block)]
     return _past(max(ends, default=0), _cut(inflate(stream, codec, 0, size), 0, block_bytes))

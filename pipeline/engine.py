@@ -67,7 +67,10 @@ class Engine:
 
         `format_` is None where no format knows the object's lines: all of them are malformed.
         """
-        every = block.lines()
+        return self.process_lines(block.lines(), format_, origin)
+
+    def process_lines(self, every: Lines, format_: Format | None, origin: Origin) -> Outcome:
+        """The same for lines that come from elsewhere, such as those that were rejected before."""
         too_long = np.flatnonzero(every.lengths > MOST_LINE_BYTES)
         lines = _records(every)
         parsed = format_.parse(lines) if format_ else _all_malformed(lines)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 from pipeline.beam.graph import Launch, run
 from pipeline.beam.progress import read_progress
-from pipeline.errors import SetupError
+from pipeline.errors import ServiceError, SetupError
 from pipeline.model import Batch, Fault, LogObject
 from pipeline.options import Rules
-from pipeline.plan import make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.sources import Anywhere, Search
 from pipeline.staging import Job, Staged, Work, split
 from pipeline.warehouses.contract import Report, Warehouse
@@ -44,21 +47,45 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     began = time.monotonic()
     run_ = _Run(warehouse, order, progress)
     listing = run_.source.list_objects(order.search)
-    report = warehouse.unpark()
+    report = Report()
     run_.finish_open(report)
+    report.add(warehouse.unpark())
+    taken_before = 0
     while True:
         plan = make_plan(
             run_.source, listing, warehouse.known(listing.objects), warehouse.quarantined()
         )
-        if all(run_.take(objects, report) for objects in plan.batches()):
+        report.unchanged = plan.unchanged - taken_before
+        lots = plan.batches()
+        taken = list(takewhile(lambda objects: run_.take(objects, report), lots))
+        if len(taken) == len(lots):
             break
+        taken_before += sum(map(len, taken))
         run_.finish_open(report)
     warehouse.quarantine(plan.quarantined)
     report.quarantined, report.waiting = plan.quarantined, plan.waiting
-    report.unchanged = plan.unchanged
     report.faults += plan.faults
+    warehouse.tidy(listing.objects, lambda name: run_.source.would_list(order.search, name))
     report.seconds = time.monotonic() - began
     return report
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do: the open batches it would finish, and the plan for the rest."""
+
+    open_batches: list[Batch]
+    plan: Plan
+
+
+def preview(warehouse: Warehouse, search: Search) -> Preview:
+    """Looks and changes nothing. Raises SetupError, ServiceError."""
+    source = Anywhere()
+    listing = source.list_objects(search)
+    with warehouse.peek() as memory:
+        known = memory.known(listing.objects)
+        plan = make_plan(source, listing, known, memory.quarantined())
+        return Preview(memory.open_batches(), plan)
 
 
 class _Run:
@@ -96,13 +123,21 @@ class _Run:
 
     def _stage(self, batch: Batch, objects: Sequence[LogObject]) -> Staged:
         staging = self._warehouse.staging(batch)
-        job = Job(batch.id, self._order.rules, staging, self._order.format)
-        parts = list(split(objects, self.source.open, job.split_bytes))
-        try:
-            with _watching(parts, staging, self._progress):
-                return run(job, parts, self._order.launch)
-        finally:
-            self._require_unchanged(objects)
+        with _local_folder(staging) as folder:
+            job = Job(batch.id, self._order.rules, staging, self._order.format, progress=folder)
+            parts = list(split(objects, self.source.open, job.split_bytes))
+            try:
+                with _watching(parts, folder, self._progress):
+                    return run(job, parts, self._order.launch)
+            except (FileNotFoundError, RuntimeError) as error:
+                if FileNotFoundError.__name__ not in repr(error):  # Beam makes others of errors
+                    raise
+                raise ServiceError(
+                    f"A log object of batch {batch.id}, or what was staged of it, was removed or "
+                    "replaced meanwhile; running again does no harm."
+                ) from None
+            finally:
+                self._require_unchanged(objects)
 
     def _require_unchanged(self, objects: Iterable[LogObject]) -> None:
         """Raises SetupError where a file is not what was planned: its rows would be another's."""
@@ -115,15 +150,21 @@ class _Run:
                 )
 
 
+def _local_folder(staging: str) -> AbstractContextManager[str]:
+    """The staging folder where it is on this machine, else one for the time being."""
+    is_local = Path(staging).is_dir()
+    return nullcontext(staging) if is_local else TemporaryDirectory(prefix="pixelship-")
+
+
 @contextmanager
-def _watching(parts: Sequence[Work], staging: str, progress: Progress) -> Iterator[None]:
+def _watching(parts: Sequence[Work], folder: str, progress: Progress) -> Iterator[None]:
     """Tells how far the workers are while the body runs."""
     total_bytes = sum(part.end - part.start for part in parts)
     done = Event()
 
     def watch() -> None:
         while not done.wait(_PROGRESS_SECONDS):
-            progress(*read_progress(staging), total_bytes)
+            progress(*read_progress(folder), total_bytes)
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
@@ -132,4 +173,4 @@ def _watching(parts: Sequence[Work], staging: str, progress: Progress) -> Iterat
     finally:
         done.set()
         watcher.join()
-    progress(*read_progress(staging), total_bytes)
+    progress(*read_progress(folder), total_bytes)

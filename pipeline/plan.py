@@ -55,7 +55,7 @@ def make_plan(
     planner = _Planner(source, known, quarantined)
     for item in listing.objects:
         planner.add(item)
-    planner.plan.waiting = listing.waiting
+    planner.plan.waiting += listing.waiting
     planner.plan.faults = list(listing.faults)
     return planner.plan
 
@@ -66,7 +66,7 @@ class _Planner:
     ) -> None:
         self.plan = Plan()
         self._source = source
-        self._by_checksum = {item.checksum: item for item in known}
+        self._by_content = {_content(item): item for item in known}
         self._by_name: dict[str, list[LogObject]] = defaultdict(list)
         self._by_folder: dict[str, list[LogObject]] = defaultdict(list)
         for item in known:
@@ -75,10 +75,13 @@ class _Planner:
         self._remembered = {(each.name, each.generation): each for each in quarantined}
 
     def add(self, item: LogObject) -> None:
-        if self._source.of(item.name).reuses_names:
-            self._add_by_content(item)
-        else:
-            self._add_by_name(item)
+        try:
+            if self._source.of(item.name).reuses_names:
+                self._add_by_content(item)
+            else:
+                self._add_by_name(item)
+        except FileNotFoundError:  # it was replaced, or renamed, since it was listed
+            self.plan.waiting += 1
 
     def _add_by_content(self, item: LogObject) -> None:
         """The same bytes under any name are known.
@@ -86,7 +89,7 @@ class _Planner:
         A file that grew is read from where it ended, also when it was renamed within its folder, as
         log rotation does.
         """
-        if item.checksum in self._by_checksum:
+        if _content(item) in self._by_content:
             self.plan.unchanged += 1
         else:
             smaller = (each for each in self._by_folder[item.folder] if each.size < item.size)
@@ -97,13 +100,14 @@ class _Planner:
         """A name stands for the same bytes, or for more behind them."""
         earlier = self._by_name[item.name]
         if any(
-            each.generation == item.generation or each.checksum == item.checksum for each in earlier
+            each.generation == item.generation or _content(each) == _content(item)
+            for each in earlier
         ):
             self.plan.unchanged += 1
         elif earlier:
             self._add_later_generation(item, max(earlier, key=lambda each: each.size))
-        elif item.checksum in self._by_checksum and item.size > _HOLDS_NO_LINE_BYTES:
-            twin = self._by_checksum[item.checksum].name
+        elif _content(item) in self._by_content and item.size > _HOLDS_NO_LINE_BYTES:
+            twin = self._by_content[_content(item)].name
             self._quarantine(item, f"has the same content as {twin}, which is loaded")
         else:
             self._take(item, 0)
@@ -111,7 +115,13 @@ class _Planner:
     def _add_later_generation(self, item: LogObject, last: LogObject) -> None:
         if remembered := self._remembered.get((item.name, item.generation)):
             self.plan.quarantined.append(remembered)
-        elif self._source.fronts(item, [last]):
+            return
+        try:
+            has_grown = bool(self._source.fronts(item, [last]))
+        except FileNotFoundError:  # written anew since it was listed: the next run sees that one
+            self.plan.waiting += 1
+            return
+        if has_grown:
             self._take(item, last.size)
         else:
             why = f"the {last.size:,} bytes that were loaded are no longer its first ones"
@@ -119,7 +129,12 @@ class _Planner:
 
     def _take(self, item: LogObject, start: int) -> None:
         self.plan.objects.append(replace(item, start=start))
-        self._by_checksum[item.checksum] = item
+        self._by_content[_content(item)] = item
 
     def _quarantine(self, item: LogObject, why: str) -> None:
         self.plan.quarantined.append(Quarantined(item.name, item.generation, item.size, why))
+
+
+def _content(item: LogObject) -> tuple[str, int]:
+    """What tells contents apart; a CRC alone would not."""
+    return item.checksum, item.size

@@ -21,6 +21,7 @@ from pipeline import formats
 from pipeline.blocks import Block, is_splittable, read_blocks
 from pipeline.columns import encode
 from pipeline.engine import Engine, Outcome, sniff
+from pipeline.formats import Format
 from pipeline.model import Fault, LogObject, Tally
 from pipeline.options import Rules
 from pipeline.shape import Origin
@@ -102,7 +103,8 @@ class Staged:
 class Job:
     """What every worker of a batch is told.
 
-    `format` names the log format, or is "auto"; `staging` is the folder for shards.
+    `format` names the log format, or is "auto"; `staging` is the folder for shards, `progress` one
+    of this machine where workers on it tell how far they are.
     """
 
     batch: str
@@ -110,6 +112,7 @@ class Job:
     staging: str
     format: str = "auto"
     split_bytes: int = SPLIT_BYTES
+    progress: str = ""
 
 
 def split(
@@ -139,12 +142,9 @@ class Stager:
         self._job = job
         self._engine = engine
         self._open_object = open_object
-        self._create_file = create_file
         self._progress = progress
         self._staged = Staged()
-        self._held: dict[tuple[str, str], list[pa.RecordBatch]] = defaultdict(list)
-        self._held_rows = 0
-        self._held_bytes = 0
+        self._shards = Shards(job.staging, create_file)
 
     def stage(self, work: Work) -> None:
         """Reads one part; its rows are held or written."""
@@ -153,16 +153,13 @@ class Stager:
         with closing(self._open_object(work.object)) as stream:
             chosen = formats.named(self._job.format)
             format_ = chosen or sniff(stream, work.object.size)
-            digest = sha256(f"{name}\n{work.object.checksum}".encode()).hexdigest()
-            origin = Origin(
-                self._job.batch, name, digest[:_DIGEST_CHARS], format_.name if format_ else None
-            )
+            origin = origin_of(self._job.batch, work.object, format_)
             done = work.start
             for block in read_blocks(stream, work.start, work.end, work.object.size):
                 if isinstance(block, Block):
                     outcome = self._engine.process(block, format_, origin)
                     tally.add(outcome.tally)
-                    self._hold(outcome)
+                    self._shards.hold_outcome(outcome)
                     if self._progress:
                         self._progress(stream.tell() - done, outcome.tally.lines)
                     done = stream.tell()
@@ -174,47 +171,81 @@ class Stager:
 
     def finish(self) -> Staged:
         """Writes what is held; gives all that this attempt staged."""
-        self._flush()
+        self._staged.shards = self._shards.finish()
         return self._staged
 
-    def _hold(self, outcome: Outcome) -> None:
+
+class Shards:
+    """Rows that are held until there are enough of them to be written as Parquet files."""
+
+    def __init__(self, folder: str, create_file: CreateFile) -> None:
+        self._folder = folder
+        self._create_file = create_file
+        self._written: list[Shard] = []
+        self._held: dict[tuple[str, str], list[pa.RecordBatch]] = defaultdict(list)
+        self._held_rows = self._held_bytes = 0
+
+    def hold_outcome(self, outcome: Outcome) -> None:
+        """Takes all rows of an outcome."""
         for destination, rows in outcome.destinations.items():
             part = outcome.events.slice(rows.start, rows.stop - rows.start)
-            self._held["event", destination].append(part)
-        self._held["rejects", ""] += [part for part in outcome.rejects if part.num_rows]
-        self._held["bot_hits", ""] += [outcome.bot_hits] if outcome.bot_hits.num_rows else []
-        self._held_rows += outcome.tally.accepted + outcome.tally.rejected.total()
-        self._held_bytes += sum(part.column("raw").nbytes for part in outcome.rejects)
+            self.hold("event", part, destination)
+        for part in outcome.rejects:
+            self.hold("rejects", part)
+            self._held_bytes += part.column("raw").nbytes
+        self.hold("bot_hits", outcome.bot_hits)
         if self._held_rows >= _MOST_ROWS or self._held_bytes >= _MOST_REJECTED_BYTES:
-            self._flush()
+            self._write()
 
-    def _flush(self) -> None:
+    def hold(self, table: str, rows: pa.RecordBatch, destination: str = "") -> None:
+        """Takes rows of a table."""
+        if rows.num_rows:
+            self._held[table, destination].append(rows)
+            self._held_rows += rows.num_rows
+
+    def finish(self) -> list[Shard]:
+        """Writes what is held; gives all shards that were written."""
+        self._write()
+        return self._written
+
+    def _write(self) -> None:
         for (table, destination), batches in self._held.items():
-            if batches:
-                path = f"{self._job.staging}/{table}-{uuid.uuid4().hex}.parquet"
-                rows = self._write(path, batches)
-                self._staged.shards.append(Shard(table, destination, path, rows))
+            whole = pa.Table.from_batches(batches).unify_dictionaries()
+            path = shard_path(self._folder, table)
+            write_rows(whole, path, self._create_file)
+            self._written.append(Shard(table, destination, path, whole.num_rows))
         self._held.clear()
         self._held_rows = self._held_bytes = 0
         pa.default_memory_pool().release_unused()  # or memory would grow with the number of files
 
-    def _write(self, path: str, batches: list[pa.RecordBatch]) -> int:
-        whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
-        columns = [_compact(column) for column in whole.columns]
-        whole = pa.table(columns, schema=whole.schema)
-        names = whole.column_names
-        repeats = [name for name in names if name not in _HARDLY_REPEATS]
-        with closing(self._create_file(path)) as sink:
-            pq.write_table(
-                whole,
-                sink,
-                compression={name: "zstd" if name in repeats else "snappy" for name in names},
-                compression_level=dict.fromkeys(repeats, 1),
-                use_dictionary=repeats,
-                write_statistics=False,
-                store_schema=False,
-            )
-        return int(whole.num_rows)
+
+def origin_of(batch: str, item: LogObject, format_: Format | None) -> Origin:
+    """Where an object's lines come from; rows without a request id are known by its name and content."""
+    digest = sha256(f"{item.name}\n{item.checksum}".encode()).hexdigest()
+    return Origin(batch, item.name, digest[:_DIGEST_CHARS], format_.name if format_ else None)
+
+
+def shard_path(folder: str, table: str) -> str:
+    """A name for a shard that no other attempt has."""
+    return f"{folder}/{table}-{uuid.uuid4().hex}.parquet"
+
+
+def write_rows(rows: pa.Table, path: str, create_file: CreateFile) -> None:
+    """Writes rows as a Parquet file."""
+    combined = rows.combine_chunks()
+    whole = pa.table([_compact(column) for column in combined.columns], schema=combined.schema)
+    names = whole.column_names
+    repeats = [name for name in names if name not in _HARDLY_REPEATS]
+    with closing(create_file(path)) as sink:
+        pq.write_table(
+            whole,
+            sink,
+            compression={name: "zstd" if name in repeats else "snappy" for name in names},
+            compression_level=dict.fromkeys(repeats, 1),
+            use_dictionary=repeats,
+            write_statistics=False,
+            store_schema=False,
+        )
 
 
 def _compact(column: pa.ChunkedArray) -> pa.Array:

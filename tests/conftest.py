@@ -1,13 +1,38 @@
-"""What all tests share: how many examples the property tests try, and that they try the same in CI."""
+"""What all tests share: the cloud on loopback, and how many examples the property tests try."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from emulators.bigquery import BigQuery
+from emulators.object_store import ObjectStore
+from tests.cloud import BUCKET, Cloud, fresh_cloud, variables
 
 settings.register_profile(
     "local", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if "CI" in os.environ else "local")
+
+
+@pytest.fixture(scope="session")
+def cloud_servers() -> Iterator[tuple[ObjectStore, BigQuery]]:
+    """The object store and BigQuery on loopback; this process's clients are led to them."""
+    with ObjectStore() as store, BigQuery(store.root) as bigquery:
+        store.make_bucket(BUCKET)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables(store, bigquery).items():
+                patch.setenv(name, value)
+            yield store, bigquery
+
+
+@pytest.fixture
+def cloud(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[Cloud]:
+    """A project and a folder of its own in the cloud on loopback."""
+    cloud = fresh_cloud(*cloud_servers)
+    yield cloud
+    cloud.bigquery.forget(cloud.project)

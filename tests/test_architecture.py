@@ -72,7 +72,8 @@ def environment_reads(path: Path) -> Iterator[str]:
 
 
 def test_only_the_command_line_reads_the_environment() -> None:
-    outside = [path for path in MODULES if PACKAGE / "cli" not in path.parents]
+    clients = PACKAGE / "gcp.py"  # Google's clients are led by variables, in workers too
+    outside = [path for path in MODULES if PACKAGE / "cli" not in path.parents and path != clients]
     assert [place for path in outside for place in environment_reads(path)] == []
     inside = [path for path in MODULES if PACKAGE / "cli" in path.parents]
     assert [place.partition(":")[0] for path in inside for place in environment_reads(path)] == [

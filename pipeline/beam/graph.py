@@ -8,7 +8,9 @@ Rows never pass from worker to worker: each writes its own shards and emits meta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -22,7 +24,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipeline.beam import worker
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
-from pipeline.errors import SetupError
+from pipeline.errors import ServiceError, SetupError
 from pipeline.model import COUNTS, Tally
 from pipeline.sources import Anywhere
 from pipeline.staging import Job, Staged, Stager, Work
@@ -41,7 +43,7 @@ class Stage(beam.DoFn):  # type: ignore[misc]
         """Makes what lives as long as the worker."""
         self._engine = Engine(self._job.rules)
         self._source = Anywhere()
-        self._progress = ProgressFile(self._job.staging)
+        self._progress = ProgressFile(self._job.progress)
 
     def start_bundle(self) -> None:
         """Begins an attempt of its own."""
@@ -110,10 +112,26 @@ class Launch:
             raise SetupError(f"Beam refuses its options: {why}") from None
 
 
+_OWN_ERRORS = {error.__name__: error for error in (SetupError, ServiceError)}
+_OWN_ERROR = re.compile(rf"\b({'|'.join(_OWN_ERRORS)}): (.*?)(?: \[while running .*)?$", re.M)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Gives errors of ours their type and words back: Beam adds to them, or passes on text."""
+    try:
+        yield
+    except Exception as error:
+        found = _OWN_ERROR.search(f"{type(error).__name__}: {error}")
+        if found is None:
+            raise
+        raise _OWN_ERRORS[found[1]](found[2]) from None
+
+
 def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
     """Runs the job to its end; gives what was staged. Raises SetupError."""
     path = f"{job.staging}/{MANIFEST}"
-    with launch.pipeline() as pipeline:
+    with _own_errors(), launch.pipeline() as pipeline:
         _ = (
             pipeline
             | "Parts" >> beam.Create(list(parts), reshuffle=False)

@@ -12,12 +12,12 @@ _SUFFIX = ".progress"
 
 
 class ProgressFile:
-    """A worker's count of stored bytes and lines; does nothing where staging is not on this machine."""
+    """A worker's count of stored bytes and lines; does nothing where the folder is not there."""
 
-    def __init__(self, staging: str) -> None:
+    def __init__(self, folder: str) -> None:
         self._bytes = self._lines = 0
-        self._path = Path(staging) / f"{uuid.uuid4().hex}{_SUFFIX}"
-        self._is_local = Path(staging).is_dir()
+        self._path = Path(folder) / f"{uuid.uuid4().hex}{_SUFFIX}"
+        self._is_local = bool(folder) and Path(folder).is_dir()
 
     def advance(self, stored_bytes: int, lines: int) -> None:
         """Adds to both numbers."""
@@ -29,8 +29,8 @@ class ProgressFile:
             os.close(descriptor)
 
 
-def read_progress(staging: str) -> tuple[int, int]:
+def read_progress(folder: str) -> tuple[int, int]:
     """The stored bytes and lines that all workers have read."""
-    numbers = [path.read_bytes() for path in Path(staging).glob(f"*{_SUFFIX}")]
+    numbers = [path.read_bytes() for path in Path(folder).glob(f"*{_SUFFIX}")]
     counts = [_NUMBERS.unpack(each) for each in numbers if len(each) == _NUMBERS.size]
     return sum(count[0] for count in counts), sum(count[1] for count in counts)

@@ -10,7 +10,10 @@ from pipeline.cli.group import PixelshipGroup
 from pipeline.cli.keys import keys
 from pipeline.cli.load import load
 from pipeline.cli.query import query
+from pipeline.cli.replay import replay
 from pipeline.cli.sign import sign
+from pipeline.cli.status import status
+from pipeline.cli.unload import unload
 
 
 @click.group(cls=PixelshipGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,5 +33,5 @@ def main() -> None:
     """
 
 
-for command in (load, sign, check, keys, query):
+for command in (load, status, replay, unload, sign, check, keys, query):
     main.add_command(command)

@@ -78,6 +78,14 @@ def print_balance(report: Report) -> None:
         console.print(
             Text(f"Parked: {rows:,} rows for {destination}: {report.parked_why[destination]}.")
         )
+    if report.waiting:
+        console.print(f"Left for later: {_files(report.waiting)} written just now.")
+    for each in report.quarantined[:_MOST_FAULTS]:
+        console.print(Text(f"Quarantined: {each.name} {each.why}."))
+    if len(report.quarantined) > _MOST_FAULTS:
+        console.print(
+            f"Quarantined: {len(report.quarantined) - _MOST_FAULTS} more; --json tells all."
+        )
     for fault in report.faults[:_MOST_FAULTS]:
         console.print(Text(f"Damaged: {fault.object} at byte {fault.position:,}: {fault.fault}."))
     if len(report.faults) > _MOST_FAULTS:

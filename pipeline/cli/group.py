@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pipeline.errors import BalanceError, SetupError
+from pipeline.errors import BalanceError, ServiceError, SetupError
 
 EXIT_INCOMPLETE = 1
 """Something was parked, quarantined or damaged; the rest is loaded."""
@@ -50,6 +50,8 @@ def _failure(error: BaseException, *, is_interrupted: bool) -> _Failure:
         return _Failure("Interrupted; running again does no harm.", EXIT_INTERRUPTED)
     if isinstance(error, SetupError):
         return _Failure(str(error), EXIT_SETUP)
+    if isinstance(error, ServiceError):
+        return _Failure(str(error), EXIT_INTERNAL)
     if isinstance(error, UnicodeEncodeError):
         return _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP)
     if isinstance(error, BalanceError):

@@ -37,13 +37,13 @@ def query(sql: str, path: Path) -> None:
         raise SetupError(f"The query failed: {str(error).splitlines()[0]}") from None
     table = Table()
     for name in names:
-        table.add_column(Text(_printable(name)), overflow="fold")
+        table.add_column(Text(printable(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_printable(value)) for value in row))
+        table.add_row(*(Text(printable(value)) for value in row))
     Console().print(table)
 
 
-def _printable(value: object) -> str:
+def printable(value: object) -> str:
     """A value as text that cannot move a terminal's cursor: control characters are escaped."""
     text = "" if value is None else str(value)
     return "".join(

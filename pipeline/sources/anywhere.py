@@ -43,6 +43,10 @@ class Anywhere:
                 whole.add(found)
         return whole
 
+    def would_list(self, search: Search, name: str) -> bool:
+        """Whether a search finds an object of this name, if it is there."""
+        return self.of(name).would_list(search, name)
+
     def fronts(self, item: LogObject, earlier: Iterable[LogObject]) -> list[LogObject]:
         """Which of some smaller objects, read earlier, are the first bytes of this one."""
         return self.of(item.name).fronts(item, earlier)

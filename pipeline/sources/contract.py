@@ -47,6 +47,9 @@ class Source(Protocol):
     def list_objects(self, search: Search) -> Listing:
         """The log objects that patterns name; raises SetupError for a pattern that names nothing."""
 
+    def would_list(self, search: Search, name: str) -> bool:
+        """Whether a search finds an object of this name, if it is there."""
+
     def fronts(self, item: LogObject, earlier: Iterable[LogObject]) -> list[LogObject]:
         """Which of some smaller objects, read earlier, are the first bytes of this one."""
 

@@ -99,6 +99,10 @@ class LocalFiles:
         except OSError:
             return False
 
+    def would_list(self, search: Search, name: str) -> bool:  # noqa: ARG002 - as the protocol says
+        """Never sure: patterns are relative to folders that come and go."""
+        return False
+
     def fronts(self, item: LogObject, earlier: Iterable[LogObject]) -> list[LogObject]:
         """Which of some smaller objects, read earlier, are the first bytes of this one."""
         smaller = [each for each in earlier if each.size < item.size]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from types import TracebackType
@@ -12,6 +13,16 @@ from typing import Any, Protocol
 from pipeline.errors import BalanceError
 from pipeline.model import Batch, Fault, LogObject, Quarantined, Tally
 from pipeline.staging import Staged
+
+
+class RefusedError(Exception):
+    """A table that cannot take its rows, and why; `is_passing` where it may be mended by itself."""
+
+    def __init__(self, table: str, why: str, *, is_passing: bool = False) -> None:
+        super().__init__(f"{table}: {why}")
+        self.table = table
+        self.why = why
+        self.is_passing = is_passing
 
 
 @dataclass
@@ -73,11 +84,8 @@ class Report:
         }
 
 
-class Warehouse(Protocol):
-    """Where rows go, and the memory of what was loaded."""
-
-    def unpark(self) -> Report:
-        """Loads parked rows whose table was mended; reports them and what stays parked."""
+class Memory(Protocol):
+    """What a warehouse remembers."""
 
     def open_batches(self) -> list[Batch]:
         """Batches that were planned and are not committed, oldest first."""
@@ -87,6 +95,35 @@ class Warehouse(Protocol):
 
     def quarantined(self) -> list[Quarantined]:
         """The objects that were quarantined and are remembered."""
+
+
+class NoMemory:
+    """The memory of a warehouse that was never used."""
+
+    def open_batches(self) -> list[Batch]:
+        """None."""
+        return []
+
+    def known(self, objects: Sequence[LogObject]) -> list[LogObject]:  # noqa: ARG002
+        """None."""
+        return []
+
+    def quarantined(self) -> list[Quarantined]:
+        """None."""
+        return []
+
+
+class Warehouse(Memory, Protocol):
+    """Where rows go. Opened by `with`; `peek` is for what only looks."""
+
+    def peek(self) -> AbstractContextManager[Memory]:
+        """The memory, to be read alone: nothing is made or changed. Not to be opened beside."""
+
+    def unpark(self) -> Report:
+        """Loads parked rows whose table was mended; reports them and what stays parked.
+
+        To be called while no batch is open.
+        """
 
     def quarantine(self, found: Sequence[Quarantined]) -> None:
         """Remembers quarantined objects."""
@@ -102,6 +139,12 @@ class Warehouse(Protocol):
 
     def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch: rows, rejects and ledger, all or none. Raises BalanceError."""
+
+    def tidy(self, listed: Sequence[LogObject], would_list: Callable[[str], bool]) -> None:
+        """Ends a run that found these objects: keeps the memory of what was loaded small.
+
+        `would_list` says of a name whether the run would have found it, were it there.
+        """
 
     def __enter__(self) -> Warehouse:
         """Opens the warehouse; raises SetupError where it cannot be had."""
@@ -151,14 +194,14 @@ def ledger(
         "kind": "load",
         "loaded_at": datetime.now(timezone.utc),
         "objects": len(objects),
-        **_counts(report.total),
+        **counts(report.total),
         "destinations": json.dumps(report.destinations, sort_keys=True),
     }
     rows = [
         {
             **asdict(item),
             "batch": batch.id,
-            **_counts(staged.tallies[item.name]),
+            **counts(staged.tallies[item.name]),
             "faults": json.dumps(faults.get(item.name, [])),
         }
         for item in objects
@@ -166,6 +209,7 @@ def ledger(
     return entry, rows
 
 
-def _counts(tally: Tally) -> dict[str, Any]:
-    counts = tally.to_json()
-    return {**counts, "rejected": json.dumps(counts["rejected"])}
+def counts(tally: Tally) -> dict[str, Any]:
+    """A tally as the ledger's columns."""
+    plain = tally.to_json()
+    return {**plain, "rejected": json.dumps(plain["rejected"])}

@@ -6,14 +6,15 @@ A view whose `event_id` is there already is a duplicate, within the batch and ag
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,10 +23,18 @@ from pipeline import schemas
 from pipeline.errors import SetupError
 from pipeline.model import Batch, LogObject, Quarantined
 from pipeline.staging import Staged
-from pipeline.warehouses.contract import Report, check_balance, ledger
+from pipeline.warehouses.contract import (
+    Memory,
+    NoMemory,
+    RefusedError,
+    Report,
+    check_balance,
+    ledger,
+)
+from pipeline.warehouses.duckdb_maintenance import DuckDBMaintenance
+from pipeline.warehouses.duckdb_status import status
 from pipeline.warehouses.duckdb_tables import (
     CATALOG,
-    RefusedError,
     ensure_table,
     first_line,
     literal,
@@ -33,8 +42,10 @@ from pipeline.warehouses.duckdb_tables import (
     prepare,
     refusing,
 )
+from pipeline.warehouses.maintenance import RESOLVED, Status, check_replay
 
 _BOOKKEEPING = ("batches", "objects", "quarantine", "rejects", "bot_hits")
+_SCHEMA = "pixelship"
 _MEMORY_LIMIT = "400MB"
 _PARKED = (
     schemas.Column("destination", "STRING", "REQUIRED", "The table that the row is for."),
@@ -64,7 +75,7 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
     return db
 
 
-class DuckDBWarehouse:
+class DuckDBWarehouse(DuckDBMaintenance):
     """The warehouse `duckdb:PATH`.
 
     None but DuckDB may open its `files` meanwhile: closing one would give up the lock on it.
@@ -101,6 +112,30 @@ class DuckDBWarehouse:
         shutil.rmtree(self._staging, ignore_errors=True)
         self._db.close()
 
+    @contextmanager
+    def peek(self) -> Iterator[Memory]:
+        """What the file remembers, opened for reading; nothing where there is no file of ours."""
+        if not self.path.exists():
+            yield NoMemory()
+            return
+        with connect(self.path, read_only=True) as self._db:
+            names = [
+                row[0] for row in self._rows("SELECT schema_name FROM information_schema.schemata")
+            ]
+            yield self if _SCHEMA in names else NoMemory()
+
+    def status(self, *, by_object: bool = False) -> Status:
+        """How things stand in the file, opened for reading; raises SetupError where it cannot be."""
+        if not self.path.is_file():
+            raise SetupError(
+                f"No DuckDB file is at {self.path}: load a log first, or name it with --to."
+            )
+        with connect(self.path, read_only=True) as db:
+            try:
+                return status(db, by_object=by_object)
+            except duckdb.Error as error:
+                raise SetupError(f"{self.path} holds no ledger: {first_line(error)}") from None
+
     def _make_ready(self) -> None:
         """An empty folder for shards, and the tables for bookkeeping."""
         shutil.rmtree(self._staging, ignore_errors=True)
@@ -135,15 +170,28 @@ class DuckDBWarehouse:
         """Loads a destination's parked rows; gives their number. Raises RefusedError."""
         prepare(self._db, destination)
         self._stage(f"SELECT * EXCLUDE (destination, why) FROM pixelship.parked {where}")
+        rows = Counter(dict(self._rows("SELECT batch, count(*) FROM staged GROUP BY batch")))
         loaded, duplicates = self._insert(destination, ["FROM staged"])
         for batch, name, count in duplicates:
             change = f"SET accepted = accepted - {count}, duplicate = duplicate + {count}"
+            rows[batch] -= count
             self._db.execute(f"UPDATE pixelship.batches {change} WHERE batch = ?", [batch])
             self._db.execute(
                 f"UPDATE pixelship.objects {change} WHERE batch = ? AND name = ?", [batch, name]
             )
+        for batch, count in rows.items():
+            self._name_destination(batch, destination, count)
         self._db.execute(f"DELETE FROM pixelship.parked {where}")
         return loaded
+
+    def _name_destination(self, batch: str, destination: str, rows: int) -> None:
+        """Adds rows that were loaded to what the ledger says of a batch."""
+        batches = "pixelship.batches"
+        ((text,),) = self._rows(f"SELECT destinations FROM {batches} WHERE batch = ?", [batch])
+        loaded = Counter(json.loads(text))
+        loaded[destination] += rows
+        text = json.dumps(loaded, sort_keys=True)
+        self._db.execute(f"UPDATE {batches} SET destinations = ? WHERE batch = ?", [text, batch])
 
     def known(self, objects: Sequence[LogObject]) -> list[LogObject]:
         """Objects loaded before that share a folder or a checksum with one of these."""
@@ -176,12 +224,14 @@ class DuckDBWarehouse:
 
     def plan(self, objects: Sequence[LogObject]) -> Batch:
         """Batches are numbered; only one run at a time holds the file."""
-        number = self._rows("SELECT count(*) FROM pixelship.batches")[0][0] + 1
-        return Batch(f"{number:08d}", tuple(objects))
+        return Batch(self.next_batch(), tuple(objects))
 
     def staging(self, batch: Batch) -> str:  # noqa: ARG002 - one batch at a time
         """The folder for shards, beside the file."""
         return self._staging
+
+    def tidy(self, listed: Sequence[LogObject], would_list: Callable[[str], bool]) -> None:
+        """Nothing: the ledger is all there is."""
 
     def staged(self, batch: Batch) -> None:
         """Nothing: what was not committed is forgotten."""
@@ -189,14 +239,24 @@ class DuckDBWarehouse:
     def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch in one transaction; raises BalanceError."""
         check_balance(batch, staged)
+        return self._commit(batch, staged, "load")
+
+    def commit_replay(self, batch: Batch, staged: Staged) -> Report:
+        """Takes a replay in one transaction; raises BalanceError."""
+        check_replay(batch, staged)
+        return self._commit(batch, staged, "replay")
+
+    def _commit(self, batch: Batch, staged: Staged, kind: str) -> Report:
         refused: dict[str, str] = {}
         while True:
             try:
-                return self._commit(batch, deepcopy(staged), refused)
+                return self._try_to_commit(batch, deepcopy(staged), kind, refused)
             except RefusedError as error:
                 refused[error.table] = error.why
 
-    def _commit(self, batch: Batch, staged: Staged, refused: dict[str, str]) -> Report:
+    def _try_to_commit(
+        self, batch: Batch, staged: Staged, kind: str, refused: dict[str, str]
+    ) -> Report:
         """Takes the batch, parking the rows of refused destinations.
 
         Raises RefusedError for a further one that must be parked; nothing is written then.
@@ -218,7 +278,9 @@ class DuckDBWarehouse:
                     self._db.execute(
                         f"INSERT INTO pixelship.{table} BY NAME {_read(table, [path])}"
                     )
-            self._record(report, batch, staged)
+            self._resolve(_paths(RESOLVED, staged, ""))
+            entry, objects = ledger(report, batch, staged)
+            self._enter({**entry, "kind": kind}, objects)
         self._report_parked(report)
         return report
 
@@ -272,34 +334,11 @@ class DuckDBWarehouse:
                 count += self._rows(f"INSERT INTO {table} BY NAME {fresh}")[0][0]
         return count, duplicates
 
-    def _record(self, report: Report, batch: Batch, staged: Staged) -> None:
-        """Writes the ledger: a row for each object, one for the batch."""
-        entry, rows = ledger(report, batch, staged)
-        entry["loaded_at"] = entry["loaded_at"].replace(tzinfo=None)
-        for table, entries in (("objects", rows), ("batches", [entry])):
-            if entries:
-                self._db.register("ledger", pa.Table.from_pylist(entries))
-                self._db.execute(f"INSERT INTO pixelship.{table} BY NAME FROM ledger")
-                self._db.unregister("ledger")
-
     def _report_parked(self, report: Report) -> None:
         for destination, why, rows in self._rows(
             "SELECT destination, any_value(why), count(*) FROM pixelship.parked GROUP BY destination"
         ):
             report.parked[destination], report.parked_why[destination] = rows, why
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        return self._db.execute(sql, list(values)).fetchall()
 
 
 def _paths(table: str, staged: Staged, destination: str) -> list[str]:

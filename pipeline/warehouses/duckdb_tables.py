@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from pipeline import schemas
+from pipeline.warehouses.contract import RefusedError
 
 CATALOG = "warehouse"
 """The name under which the file is attached."""
@@ -19,15 +20,6 @@ _REFUSALS = (
     duckdb.NotSupportedError,
     duckdb.ProgrammingError,
 )
-
-
-class RefusedError(Exception):
-    """A table that cannot take its rows, and why."""
-
-    def __init__(self, table: str, why: str) -> None:
-        super().__init__(f"{table}: {why}")
-        self.table = table
-        self.why = why
 
 
 @contextmanager

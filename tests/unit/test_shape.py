@@ -45,10 +45,13 @@ def test_required_columns_are_never_null() -> None:
         Hit(uri=b"/i.gif"),
         junk=b"x\n",
     )
-    for batch in (found.events, found.bot_hits, *found.rejects):
+    for batch in (found.bot_hits, *found.rejects):
         required = [field.name for field in batch.schema if not field.nullable]
         assert required
         assert [name for name in required if batch.column(name).null_count] == []
+    for name in ("timestamp", "event_id"):  # of views all columns are nullable, but not these two
+        assert found.events.num_rows
+        assert found.events.column(name).null_count == 0
 
 
 def test_blocks_join_whatever_they_hold() -> None:

@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
 
 from pipeline import load as main_job
+from pipeline.batchlog import BatchLog, CloudStore
 from pipeline.beam.graph import Launch
 from pipeline.engine import Engine
 from pipeline.load import Order
 from pipeline.sources import Anywhere, Search
 from pipeline.staging import Job, Staged, Stager, Work
-from pipeline.storage import create_file
+from pipeline.storage import create_file, open_file
+from pipeline.warehouses.bigquery import BigQueryOptions, BigQueryWarehouse
+from pipeline.warehouses.bigquery_loads import Dedupe
 from pipeline.warehouses.contract import Report, Warehouse
 from pipeline.warehouses.duckdb import DuckDBWarehouse, connect
 from pipeline.warehouses.memory import MemoryWarehouse
+from tests.cloud import Cloud
 from tests.logs import RULES
 
 Rows = list[dict[str, Any]]
@@ -102,6 +109,53 @@ class DuckDBPlace:
         self.run(f"DROP VIEW {destination}")
 
 
+class BigQueryPlace:
+    def __init__(self, cloud: Cloud, dedupe: Dedupe = "merge") -> None:
+        self.cloud = cloud
+        self.options = BigQueryOptions(cloud.project, cloud.state, dedupe=dedupe)
+
+    def open(self) -> BigQueryWarehouse:
+        return BigQueryWarehouse(self.options)
+
+    def rows(self, table: str) -> Rows:
+        if table == "pixelship.parked":
+            return self._parked()
+        try:
+            return self.cloud.ask(f"SELECT * FROM `{table}`")
+        except NotFound:
+            return []
+
+    def tables(self) -> dict[str, Rows]:
+        found = {name: self.rows(name) for name in self.cloud.tables()}
+        found["pixelship.parked"] = self._parked()
+        return {name: rows for name, rows in found.items() if rows}
+
+    def refuse(self, destination: str) -> None:
+        with self.cloud.client() as client:
+            client.create_dataset(destination.partition(".")[0], exists_ok=True)
+            view = bigquery.Table(f"{self.cloud.project}.{destination}")
+            view.view_query = "SELECT 1 AS one"
+            client.create_table(view)
+
+    def mend(self, destination: str) -> None:
+        with self.cloud.client() as client:
+            client.delete_table(f"{self.cloud.project}.{destination}")
+
+    def _parked(self) -> Rows:
+        log = BatchLog(CloudStore(self.cloud.state))
+        return [
+            {"destination": entry["table"], "why": entry["why"], **row}
+            for entry in log.parked(log.view()).values()
+            for path in entry["paths"]
+            for row in _read_parquet(path)
+        ]
+
+
+def _read_parquet(path: str) -> Rows:
+    with open_file(path) as stream:
+        return pq.read_table(stream).to_pylist()
+
+
 def _rows(db: duckdb.DuckDBPyConnection, table: str) -> Rows:
     found = db.execute(f"SELECT * FROM warehouse.{table}")
     names = [column[0] for column in found.description]
@@ -117,11 +171,26 @@ def duckdb_place(tmp_path: Path) -> DuckDBPlace:
     return DuckDBPlace(tmp_path / "warehouse" / "pixelship.duckdb")
 
 
+@pytest.fixture
+def bigquery_place(cloud: Cloud) -> BigQueryPlace:
+    return BigQueryPlace(cloud)
+
+
 @pytest.fixture(params=["duckdb", "memory"])
+def transactional_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A warehouse that takes a batch in one transaction."""
+    return _place(request, tmp_path)
+
+
+@pytest.fixture(params=["duckdb", "memory", "bigquery"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return _place(request, tmp_path)
+
+
+def _place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "memory":
         return MemoryPlace(tmp_path)
-    found: DuckDBPlace = request.getfixturevalue("duckdb_place")
+    found: Place = request.getfixturevalue(f"{request.param}_place")
     return found
 
 

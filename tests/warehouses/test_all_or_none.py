@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -71,23 +72,25 @@ def test_a_batch_that_does_not_add_up_is_refused_whole(
     assert ids(place) == ["one", "two"]
 
 
-def test_a_commit_that_fails_half_way_leaves_nothing(place: Place, tmp_path: Path) -> None:
-    load(place, save(tmp_path, "a.log", views("zero")))
-    before = everything(place)
+def test_a_commit_that_fails_half_way_leaves_nothing(
+    transactional_place: Place, tmp_path: Path
+) -> None:
+    load(transactional_place, save(tmp_path, "a.log", views("zero")))
+    before = everything(transactional_place)
     path = save(tmp_path, "b.log", MIXED)
-    with place.open() as warehouse:
+    with transactional_place.open() as warehouse:
         batch, staged = stage(warehouse, "00000002", path)
         lost = next(shard for shard in staged.shards if shard.table == "bot_hits")
         Path(lost.path).write_bytes(b"no Parquet")
         with pytest.raises(Exception, match=r"(?i)parquet"):
             warehouse.commit(batch, staged)
-    assert everything(place) == before
-    report = load(place, path)
+    assert everything(transactional_place) == before
+    report = load(transactional_place, path)
     assert (report.batches, report.destinations) == (
         ["00000002"],
         {"news.pageviews": 2, "mail.opens": 1},
     )
-    assert ids(place) == ["one", "two", "zero"]
+    assert ids(transactional_place) == ["one", "two", "zero"]
 
 
 def test_a_commit_leaves_what_was_staged_as_it_is(place: Place, tmp_path: Path) -> None:
@@ -158,17 +161,20 @@ def test_duplicates_among_parked_rows_are_counted_when_they_load(
     place.refuse("mail.opens")
     load(place, save(tmp_path, "a.log", views("two", "one", destination="mail.opens")))
     load(place, save(tmp_path, "b.log", views("two", "two", "three", destination="mail.opens")))
-    assert len(place.rows("pixelship.parked")) == 5
     place.mend("mail.opens")
     report = load(place, tmp_path / "logs")
     assert report.unparked == {"mail.opens": 3}
     assert ids(place, "mail.opens") == ["one", "three", "two"]
     for table in ("pixelship.objects", "pixelship.batches"):
-        counts = {
-            row["batch"]: (row["accepted"], row["duplicate"], row["lines"])
-            for row in place.rows(table)
-        }
-        assert counts == {"00000001": (2, 0, 2), "00000002": (1, 2, 3)}
+        sums = [
+            sum(row[count] for row in place.rows(table))
+            for count in ("lines", "accepted", "duplicate")
+        ]
+        assert sums == [5, 3, 2]
+    by_object = Counter[str]()
+    for row in place.rows("pixelship.objects"):
+        by_object[Path(row["name"]).name] += row["accepted"]
+    assert by_object == {"a.log": 2, "b.log": 1}
 
 
 def test_a_file_loaded_again_whole_while_parked_gives_each_view_once(
@@ -185,14 +191,16 @@ def test_a_file_loaded_again_whole_while_parked_gives_each_view_once(
 # The staging folder
 
 
-def test_staging_is_there_while_open_and_gone_afterwards(place: Place, tmp_path: Path) -> None:
-    with place.open() as warehouse:
+def test_staging_is_there_while_open_and_gone_afterwards(
+    transactional_place: Place, tmp_path: Path
+) -> None:
+    with transactional_place.open() as warehouse:
         left = Path(warehouse.staging(Batch("1", ())), "event-of-a-killed-run.parquet")
         left.write_bytes(b"rows")
     assert not left.parent.exists()
     left.parent.mkdir()
     left.write_bytes(b"rows")
-    with place.open():
+    with transactional_place.open():
         assert list(left.parent.iterdir()) == []
     assert not left.parent.exists()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.beam.graph import Launch, run
-from pipeline.errors import SetupError
+from pipeline.errors import ServiceError, SetupError
+from pipeline.model import LogObject
 from pipeline.sources import Anywhere, LocalFiles
-from pipeline.staging import Job, Staged, split
+from pipeline.staging import Job, Staged, Work, split
 from tests.logs import RULES, Hit, log, tsv
 
 VIEWS = 300
@@ -49,6 +50,17 @@ def test_a_file_that_is_gone_fails_the_run(job: Job) -> None:
     gone = replace(LocalFiles().pin(__file__), name=str(Path(job.staging, "gone.log")))
     with pytest.raises(Exception, match=r"gone\.log"):
         run(job, list(split([gone], Anywhere().open, 1 << 30)), Launch())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_workers_say_of_a_failing_service_is_said(
+    job: Job, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    monkeypatch.setenv("PIXELSHIP_RETRY_S", "0.1")
+    log_of_nowhere = LogObject("gs://logs/a.log", 5, "md5:0", generation=1)
+    with pytest.raises(ServiceError, match=r"^Google's service failed to read .* does no harm\.$"):
+        run(job, [Work(log_of_nowhere, 0, 5)], Launch(workers))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""The rules that a command judges lines by: options, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.errors import SetupError
+
+if TYPE_CHECKING:
+    from pipeline.options import AddressPolicy, Rules
+
+_FORMATS = ("auto", "nginx-tsv", "nginx-json", "combined")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def rule_options(command: _Command) -> _Command:
+    """Adds `--format`, the keys, and the rules to a command."""
+    for option in reversed(
+        (
+            click.option("--format", "log_format", default="auto", show_default=True, type=click.Choice(_FORMATS), help="The log format; told from the content by default."),
+            keys_option,
+            click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
+            click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable."),
+            click.option("--addresses", default="mask", show_default=True, type=click.Choice(("mask", "keep", "drop")), help="What is stored of visitors' addresses: /24 and /48, all, or nothing."),
+            click.option("--allow", multiple=True, metavar="GLOB", help="Destinations that may be loaded, such as 'news.*'; repeatable. All by default."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def rules_of(
+    key_file: Path | None,
+    paths: tuple[str, ...],
+    proxies: tuple[str, ...],
+    addresses: AddressPolicy,
+    allow: tuple[str, ...],
+) -> Rules:
+    """The engine's rules; lists that were not given keep their defaults. Raises SetupError."""
+    import ipaddress
+
+    from pipeline.options import PIXEL_PATHS, Rules
+
+    for path in paths:
+        if not path.startswith("/"):
+            raise SetupError(f"--path {path!r} is no path: write it as /pixel.gif.")
+    for network in proxies:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise SetupError(
+                f"--trusted-proxy {network!r} is no network: write it as 10.0.0.0/8."
+            ) from None
+    return Rules(key_ring_of(key_file), paths or PIXEL_PATHS, proxies, addresses, allow or ("*",))
+
+
+def take_rules(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes what `rules_of` wants, but the keys, out of a command's options."""
+    return {name: options.pop(name) for name in ("paths", "proxies", "addresses", "allow")}
