@@ -144,7 +144,8 @@ class Bench:
             self.wonder(f"a run ended with {ended.status}, not {sorted(allowed)}: {said}")
         if not may_trace and any(trouble in ended.err for trouble in _TROUBLE):
             self.wonder(f"a run spoke as no user should be spoken to: {said}")
-        left = [] if (ended.status or KILLED) < 0 else list(run.temporary.iterdir())
+        ended_well = ended.status in (DONE, INCOMPLETE, SETUP, SERVICE)
+        left = list(run.temporary.iterdir()) if ended_well else []
         for each in left:
             self.wonder(f"left behind: {each.name} among temporary files")
         shutil.rmtree(run.folder, ignore_errors=True)

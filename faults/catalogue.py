@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from emulators.faults import AFTER, BEFORE
-from faults import jobs, kills, machine, objects, owner, rivals, wire
+from faults import jobs, kills, machine, objects, owner, rivals, soup, wire
 from faults.bench import DONE, INCOMPLETE, SETUP, Bench
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 SERVERS = ("store", "bigquery")
 FIRST_RUN_REQUESTS = 46
+_SOUPS = 24
 DEDUPES = ("view", "merge", "off")
 
 Scenario = Callable[[Bench], None]
@@ -41,6 +42,7 @@ def all_cases(most_kills: int) -> list[Case]:
         "log objects": _objects((DUCKDB, BIGQUERY)),
         "the machine": _machine(),
         "people": _owner(),
+        "all of it at once": _soup(),
     }
     return [replace(case, group=group) for group, cases in groups.items() for case in cases]
 
@@ -199,3 +201,9 @@ def _owner() -> Iterator[Case]:
     for dataset, table, what in places:
         withdrawn = partial(owner.withdrawn, dataset=dataset, table=table, what=what)
         yield Case("permission is withdrawn in the middle", BIGQUERY, withdrawn)
+
+
+def _soup() -> Iterator[Case]:
+    for number in range(_SOUPS):
+        dedupe = DEDUPES[number % len(DEDUPES)]
+        yield Case("rivals, kills, stops, the wire, jobs", BIGQUERY, partial(soup.stir, rounds=6), dedupe)  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import tempfile
 import threading
 import time
 import traceback
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from emulators.bigquery import BigQuery
@@ -67,16 +70,15 @@ def run_matrix(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pixelship-faults-")))
         is_cloudy = any(case.warehouse == BIGQUERY for case in cases)
-        clouds = _Clouds(stack.enter_context(_clouds(lanes if is_cloudy else 0)))
+        clouds = stack.enter_context(closing(_Clouds(lanes if is_cloudy else 0)))
         pool = stack.enter_context(ThreadPoolExecutor(lanes))
 
-        def work(number: int, case: Case) -> tuple[Case, Score]:
-            return case, _try(
-                case, folder / f"{number:04d}", clouds, _seed(seed, number, case), defects
-            )
+        def work(number: int, case: Case, own_seed: int) -> tuple[Case, Score]:
+            return case, _try(case, folder / f"{number:04d}", clouds, own_seed, defects)
 
         try:
-            done = [pool.submit(work, number, case) for number, case in enumerate(cases)]
+            seeds = _seeds(seed, cases)
+            done = [pool.submit(work, *each) for each in zip(itertools.count(), cases, seeds)]
             for future in as_completed(done):
                 case, score = future.result()
                 with lock:
@@ -90,12 +92,21 @@ def run_matrix(
 
 
 class _Clouds:
-    """The emulators, one set for each case at a time."""
+    """The emulators, one set for each case at a time; one that broke is replaced."""
 
-    def __init__(self, clouds: Sequence[Cloud]) -> None:
+    def __init__(self, count: int) -> None:
         self._free: queue.Queue[Cloud] = queue.Queue()
-        for cloud in clouds:
-            self._free.put(cloud)
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        for _ in range(count):
+            self._free.put(self._make())
+
+    def _make(self) -> Cloud:
+        with self._lock:
+            store = self._stack.enter_context(ObjectStore())
+            cloud = Cloud(store, self._stack.enter_context(BigQuery(store.root)))
+            self._stack.callback(cloud.close)
+            return cloud
 
     @contextmanager
     def one(self) -> Iterator[Cloud]:
@@ -104,25 +115,24 @@ class _Clouds:
         try:
             yield cloud
         finally:
-            cloud.calm()
+            try:
+                cloud.calm()
+            except OSError:
+                cloud = self._make()
             self._free.put(cloud)
 
-
-@contextmanager
-def _clouds(count: int) -> Iterator[list[Cloud]]:
-    with ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            store = stack.enter_context(ObjectStore())
-            cloud = Cloud(store, stack.enter_context(BigQuery(store.root)))
-            stack.callback(cloud.close)
-            found.append(cloud)
-        yield found
+    def close(self) -> None:
+        """Stops all of them."""
+        self._stack.close()
 
 
-def _seed(seed: int, number: int, case: Case) -> int:
-    """The same for the same case at every run, whatever else is tried."""
-    return zlib.crc32(f"{seed} {number} {case.fault} {case.warehouse}".encode()) & 0xFFFFFF
+def _seeds(seed: int, cases: Sequence[Case]) -> Iterator[int]:
+    """The same for the same case at every run, whichever other faults are tried."""
+    tried: Counter[Row] = Counter()
+    for case in cases:
+        tried[_row(case)] += 1
+        told = f"{seed} {case.fault} {case.warehouse} {tried[_row(case)]}"
+        yield zlib.crc32(told.encode()) & 0xFFFFFF
 
 
 def _try(
@@ -136,13 +146,11 @@ def _try(
 
 
 def _score(case: Case, bench: Bench) -> Score:
-    try:
-        case.scenario(bench)
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        bench.wonder(
-            f"the scenario broke off: {error!r} ({Path(last.filename).name}:{last.lineno})"
-        )
-    finally:
-        bench.close()
+    for step in (partial(case.scenario, bench), bench.close):
+        try:
+            step()
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(last.filename).name}:{last.lineno}"
+            bench.wonder(f"the scenario broke off: {error!r} ({where})")
     return bench.score

@@ -60,11 +60,18 @@ class Ended:
 
 @dataclass
 class Run:
-    """A run that was started."""
+    """A run that was started.
+
+    Signals go by a descriptor of the process: its number may be another's as soon as it has ended.
+    """
 
     folder: Path
     process: Any
     _ended: Ended | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Takes hold of the process."""
+        self._descriptor = os.pidfd_open(self.pid)
 
     @property
     def pid(self) -> int:
@@ -90,6 +97,7 @@ class Run:
             if status is None:
                 self.kill()
                 self._join(LIMIT_S)
+            os.close(self._descriptor)
             texts = [(self.folder / name).read_text(errors="replace") for name in ("out", "err")]
             self._ended = Ended(status, *texts)
         return self._ended
@@ -112,14 +120,15 @@ class Run:
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, if it still runs."""
-        try:
-            os.kill(self.pid, number)
-        except ProcessLookupError:
-            return
+        if self._ended is None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
 
     @property
     def is_stopped(self) -> bool:
         """Whether it stands still by SIGSTOP."""
+        if not self.is_alive:
+            return False
         try:
             status = Path(f"/proc/{self.pid}/stat").read_text()
         except OSError:
@@ -132,7 +141,10 @@ class Run:
         left = self._others()
         for pid in left:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                descriptor = os.pidfd_open(pid)
+                if pid in self._others():
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                os.close(descriptor)
         return left
 
     def _others(self) -> list[int]:

@@ -135,7 +135,8 @@ def test_examples_use_commands_and_options_that_there_are(page: str, line: str) 
     _, *words = shlex.split(line)
     name = tuple(words[:2]) if tuple(words[:2]) in COMMANDS else tuple(words[:1])
     command = COMMANDS[name]
-    settings = main.context_settings  # as the command inherits them: click remembers the first it sees
+    # as the command inherits them: click remembers the first it sees
+    settings = main.context_settings
     context = command.make_context(" ".join(name), words[len(name) :], **settings)
     separate_beam_options(context.params.get("logs", ()))
 

@@ -225,17 +225,22 @@ class BigQueryWarehouse(BigQueryUpkeep):
 
     def _promising(self) -> list[str]:
         """The names of parked rows whose table may take them now."""
-        names = []
-        for name, entry in self._parked().items():
-            if is_too_old(entry):
-                self._steps.refusals[name] = TOO_OLD.format(entry["batch"])
-            elif name not in self._steps.refusals:
-                try:
-                    self._tables.prepare(entry["table"])
-                    names.append(name)
-                except RefusedError as error:
-                    self._steps.refusals[name] = error.why
-        return names
+        parked = self._parked()
+        refusals = {
+            table: self._refusal(table) for table in {entry["table"] for entry in parked.values()}
+        }
+        for name, entry in parked.items():
+            why = TOO_OLD.format(entry["batch"]) if is_too_old(entry) else refusals[entry["table"]]
+            if why:
+                self._steps.refusals[name] = why
+        return [name for name in parked if name not in self._steps.refusals]
+
+    def _refusal(self, table: str) -> str | None:
+        try:
+            self._tables.prepare(table)
+        except RefusedError as error:
+            return error.why
+        return None
 
     def _finish_unpark(self, open_: OpenBatch) -> Report:
         decision = open_.decision

@@ -11,10 +11,10 @@ https://cloud.google.com/bigquery/docs/running-jobs, read 2026-11-21.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, TypeAlias, TypeVar
 
 from google.api_core.exceptions import BadRequest, Conflict, Forbidden, NotFound, RetryError
@@ -86,6 +86,11 @@ class Jobs:
     def __init__(self, client: bigquery.Client) -> None:
         self._client = client
         self._wait_s = gcp.seconds_of(_WAIT_VARIABLE, WAIT_S)
+        self._is_over = Event()
+
+    def give_up(self) -> None:
+        """Has all threads stop waiting: the run ends. Jobs go on without it."""
+        self._is_over.set()
 
     def run(self, work: Work) -> Job:
         """Sees the work done once; gives the job that did it.
@@ -110,7 +115,7 @@ class Jobs:
                 tries += 1
                 may_begin = is_passing and tries < _MOST_TRIES
                 if may_begin:
-                    time.sleep(next(delays))
+                    self._is_over.wait(next(delays))
             else:
                 generation = max(generation, self._last_generation(work, generation) - 1)
 
@@ -118,6 +123,8 @@ class Jobs:
         """Waits for a job's end; gives its error. Raises ServiceError."""
 
         def look() -> None:
+            if self._is_over.is_set():
+                raise ServiceError(f"The BigQuery job {job.job_id} goes on without this run.")
             if job.state != "DONE":
                 job.reload(**gcp.limits())
             if job.state != "DONE":

@@ -74,6 +74,10 @@ class Loader:
             self._tables.ensure_view(lot.table)
         return Loaded(lot.rows)
 
+    def give_up(self) -> None:
+        """Has all threads stop waiting for jobs: the run ends."""
+        self._jobs.give_up()
+
     def change(
         self, batch: str, table: str, sql: str, values: Sequence[Any], part: int = 0
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -92,8 +92,11 @@ class Steps:
         decision = Decision("unpark", unparked=loaded, destinations=rows, facts=facts)
         return self._log.loaded(open_.batch, decision)
 
-    def load_all(self, wanted: Iterable[Lot]) -> Iterator[tuple[Lot, Loaded | RefusedError]]:
-        """Loads lots side by side; raises SetupError where the bookkeeping takes none."""
+    def load_all(self, wanted: Iterable[Lot]) -> list[tuple[Lot, Loaded | RefusedError]]:
+        """Loads lots side by side; raises SetupError where the bookkeeping takes none.
+
+        The first error ends the waiting for the others' jobs: they go on without this run.
+        """
 
         def load(lot: Lot) -> tuple[Lot, Loaded | RefusedError]:
             try:
@@ -104,17 +107,25 @@ class Steps:
                 return lot, error
 
         with ThreadPoolExecutor(_LOADS_AT_ONCE) as pool:
-            yield from pool.map(load, wanted)
+            loads = [pool.submit(load, lot) for lot in wanted]
+            try:
+                for done in as_completed(loads):
+                    done.result()
+            except BaseException:
+                self._loader.give_up()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [load.result() for load in loads]
 
     def _load_in_order(self, wanted: Iterable[Lot]) -> Iterator[tuple[Lot, Loaded | RefusedError]]:
-        """The same, but the lots of one table one after the other, oldest batch first.
+        """The same, but merges into one table one after the other, oldest batch first.
 
-        Merges that run side by side do not see each other's rows.
+        Those that run side by side do not see each other's rows.
         """
-        by_table: dict[str, list[Lot]] = defaultdict(list)
+        queues: dict[object, list[Lot]] = defaultdict(list)
         for lot in sorted(wanted, key=lambda lot: (lot.batch, lot.part)):
-            by_table[lot.table].append(lot)
-        for turn in zip_longest(*by_table.values()):
+            queues[lot.table if lot.dedupe == "merge" else lot].append(lot)
+        for turn in zip_longest(*queues.values()):
             yield from self.load_all(lot for lot in turn if lot)
 
     def close(self, open_: OpenBatch, decision: Decision) -> Report:
@@ -125,7 +136,7 @@ class Steps:
                 path = shard_path(self._log.staging(batch), name)
                 write_rows(rows, path, create_file)
                 lot = Lot(batch.id, f"{BOOKKEEPING}.{name}", (path,), len(rows), name)
-                list(self.load_all([lot]))
+                self.load_all([lot])
         self._log.done(batch)
         return report_of(batch, decision)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from google.cloud import bigquery
 
 from emulators.bigquery import JobFault
 from pipeline.batchlog import BatchLog
+from pipeline.errors import ServiceError
 from pipeline.warehouses import bigquery_jobs, bigquery_steps
 from pipeline.warehouses.bigquery_tables import TableOptions
 from tests.cloud import Cloud
 from tests.logs import NOON_US, SECOND_US, Hit, log, tsv
 from tests.warehouses.bench import MAIL, NEWS, Bench, meanwhile
-from tests.warehouses.builders import assert_balanced, view
+from tests.warehouses.builders import assert_balanced, save, view, views
+from tests.warehouses.conftest import load
 
 ODD_IDS = [
     "it's",
@@ -115,6 +118,16 @@ def test_a_view_of_the_same_id_at_another_time_is_another(cloud: Cloud) -> None:
     cloud.put("b.log", log(view("one", time_us=NOON_US + 9 * DAY_US)))
     assert bench.run().total.duplicate == 0
     assert bench.ids() == ["one", "one", "two"]
+
+
+def test_a_line_that_stays_in_its_place_of_a_file_that_changed_is_a_duplicate(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    bench = Bench(cloud, "merge")
+    for id_ in ("two", "three"):
+        report = load(bench, save(tmp_path, "a.log", views("one", id_)))
+    assert (report.total.accepted, report.total.duplicate) == (1, 1)
+    assert bench.ids() == ["one", "three", "two"]
 
 
 # The view beside a table
@@ -238,6 +251,17 @@ def test_rows_that_could_not_be_merged_are_merged_later(merging: Bench) -> None:
     assert counts(merging) == {"a.log": (2, 0), "b.log": (1, 1), "c.log": (0, 3)}
 
 
+def test_a_question_that_fails_for_a_passing_reason_is_asked_again_by_the_next_run(
+    merging: Bench,
+) -> None:
+    fault = JobFault("rateLimitExceeded", project=merging.cloud.project, job_id="(?!px_)")
+    merging.cloud.bigquery.add_fault(fault)
+    with pytest.raises(ServiceError, match=r"failed to look into news\.pageviews"):
+        merging.run()
+    assert merging.run().destinations == {NEWS: 1}
+    assert_merged(merging)
+
+
 def test_a_dataset_that_takes_no_further_tables_parks_its_rows_alone(merging: Bench) -> None:
     merging.put("c.log", "other", to=MAIL)
     merging.cloud.bigquery.deny(merging.cloud.project, "news", what="write")
@@ -255,6 +279,8 @@ def test_parked_rows_of_one_table_are_merged_one_after_the_other(cloud: Cloud) -
         bench.put(name, name, "same")
         bench.run()
     bench.mend(NEWS)
+    slow = JobFault(project=cloud.project, job_id=".*m_g", lasts_s=0.2, times=3)
+    cloud.bigquery.add_fault(slow)
     bench.run("none*")
     merges = [
         (job.started, job.ended)

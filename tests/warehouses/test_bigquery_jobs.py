@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -20,8 +21,9 @@ from pipeline.warehouses import bigquery_jobs, bigquery_steps
 from pipeline.warehouses.bigquery_jobs import Jobs, Work
 from pipeline.warehouses.contract import RefusedError
 from tests.cloud import Cloud
+from tests.logs import GOOGLEBOT, log
 from tests.warehouses.bench import MAIL, NEWS, Bench
-from tests.warehouses.builders import assert_balanced
+from tests.warehouses.builders import assert_balanced, view
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +134,17 @@ def test_runs_at_once_wait_for_one_job(bench: Bench) -> None:
     assert generations(bench) == [1]
     assert bench.ids() == ["one"]
     assert_balanced(bench)
+
+
+def test_a_run_that_ends_does_not_wait_for_other_jobs(bench: Bench) -> None:
+    bench.put("b.log", "two", to=MAIL)
+    fail(bench, lasts_s=30)
+    fail(bench, "invalid", "pixelship.bot_hits")
+    bench.cloud.put("c.log", log(view("bot", user_agent=GOOGLEBOT)))
+    began = time.monotonic()
+    with pytest.raises(SetupError, match=r"pixelship\.bot_hits cannot be changed"):
+        bench.run()
+    assert time.monotonic() - began < 15
 
 
 # Jobs that fail
