@@ -87,8 +87,8 @@ class Engine:
         ]
         tally = Tally(
             lines=len(every),
-            header=len(every) - len(too_long) - len(lines),
-            not_pixel=parsed.requests.num_rows - judged.requests.num_rows,
+            header=len(every) - len(too_long) - len(lines) + len(parsed.header),
+            not_pixel=parsed.requests.num_rows - judged.requests.num_rows + len(parsed.other),
             accepted=len(views),
             bot=int(is_bot.sum()),
             rejected=_count_reasons(rejects),
@@ -133,8 +133,13 @@ def first_reasons(judged: Judged, rules: Rules) -> Reasons:
     return np.where(first == none, np.int8(0), first)
 
 
-def sniff(stream: BinaryIO, size: int) -> Format | None:
-    """The format of a log object, from the first lines that any format knows."""
+def sniff(stream: BinaryIO, size: int, chosen: Format | None = None) -> Format | None:
+    """The format of a log object, from the first lines that any format knows.
+
+    One that was chosen is only bound to the object's header, where it needs one.
+    """
+    if chosen and not chosen.needs_header:
+        return chosen
     read_bytes = read_lines = 0
     end = min(size, _SNIFF_MOST_STORED_BYTES)
     for block in read_blocks(stream, 0, end, end, _SNIFF_BLOCK_BYTES):
@@ -143,13 +148,16 @@ def sniff(stream: BinaryIO, size: int) -> Format | None:
         lines = block.lines()
         fit = np.flatnonzero((lines.lengths > 0) & (lines.lengths <= MOST_LINE_BYTES))
         fit = fit[:_SNIFF_MOST_LINES]
-        if found := detect(lines.raw(fit).to_pylist()):
+        texts = lines.raw(fit).to_pylist()
+        if chosen:
+            return chosen.bound(texts)
+        if found := detect(texts):
             return found
         read_bytes += len(block.data)
         read_lines += len(fit)
         if read_bytes > _SNIFF_MOST_BYTES or read_lines >= _SNIFF_MOST_LINES:
             break
-    return None
+    return chosen
 
 
 def _records(lines: Lines) -> Lines:

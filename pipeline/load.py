@@ -14,6 +14,7 @@ from threading import Event, Thread
 from pipeline.beam.graph import Launch, run
 from pipeline.beam.progress import read_progress
 from pipeline.errors import ServiceError, SetupError
+from pipeline.formats import Format
 from pipeline.model import Batch, Fault, LogObject
 from pipeline.options import Rules
 from pipeline.plan import Plan, make_plan
@@ -30,11 +31,11 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What to load and how: where to look, the rules, the format, how the job is run."""
+    """What to load and how: where to look, the rules, the format (None: told), how the job is run."""
 
     search: Search
     rules: Rules
-    format: str = "auto"
+    format: Format | None = None
     launch: Launch = field(default_factory=Launch)
 
 

@@ -130,6 +130,10 @@ ABSENT = -1
 
 _CODED = pa.dictionary(pa.int32(), pa.binary())
 
+EDGE_TEXTS = ("country", "cache_status", "tls_version", "edge_location")
+EDGE_NUMBERS = ("asn", "bot_score")
+"""What an edge finds out about a request by itself, where its log tells."""
+
 REQUEST_SCHEMA = pa.schema(
     [
         pa.field("line", pa.int32(), nullable=False),
@@ -145,11 +149,13 @@ REQUEST_SCHEMA = pa.schema(
         pa.field("referrer", _CODED),
         pa.field("cookie_pxid", pa.binary()),
         pa.field("request_id", pa.binary()),
+        *(pa.field(name, _CODED) for name in (*EDGE_TEXTS, *EDGE_NUMBERS)),
     ]
 )
 """What every log format gives: one row a request, bytes as the client sent them (the log's own
 escaping undone, percent-escapes left alone), null where the log has none. `line` is the row's
-place in its block; `timestamp` is null where it could not be read."""
+place in its block; `timestamp` is null where it could not be read. Those of
+`EDGE_TEXTS` and `EDGE_NUMBERS` are in the edge's own words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,19 +39,19 @@ from pipeline.warehouses.maintenance import (
 )
 
 _SNIFF_LINES = 1 << 16
-_GROUP = ("source_object", "batch", "format")
+_GROUP = ("source_object", "batch", "format", "header")
 
 
 @dataclass(frozen=True)
 class Retrial:
     """How rejects are judged again.
 
-    `format` is how lines are read that could not be read in their log's format; "auto" leaves that
-    to their log's format, where one was recognised, and else to their content.
+    `format` is how lines are read that could not be read in their log's format; None leaves that to
+    their log's format, where one was recognised, and else to their content.
     """
 
     rules: Rules
-    format: str = "auto"
+    format: Format | None = None
 
 
 @dataclass
@@ -201,11 +201,12 @@ class Trial:
 
     def _format(self, rows: pa.Table, lines: Lines, *, is_unread: bool) -> Format | None:
         """How lines are read; None where no format knows them."""
-        ordered = formats.named(self._retrial.format)
-        if is_unread and ordered:
-            return ordered
+        ordered = self._retrial.format
         group = tuple(rows[name][0].as_py() for name in _GROUP)
-        if own := formats.named(group[-1] or ""):
+        _, _, name, header = group
+        if ordered and (is_unread or ordered.name == name):
+            return ordered.bound([header.encode()] if header else [])
+        if own := formats.named(name or "", header):
             return own
         if self._sniffed is None or self._sniffed[0] != group:
             found = detect(lines.raw(np.arange(min(len(lines), _SNIFF_LINES))).to_pylist())

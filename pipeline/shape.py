@@ -16,14 +16,19 @@ from pipeline.blocks import Lines
 from pipeline.columns import Coded, Codes, Rows, encode, to_text
 from pipeline.dialects import prx
 from pipeline.dialects.contract import Claims
-from pipeline.model import ABSENT, Reason
+from pipeline.model import ABSENT, EDGE_NUMBERS, EDGE_TEXTS, Reason
 from pipeline.options import Rules
 from pipeline.transforms.addresses import mask_addresses
 from pipeline.transforms.classify import Agents
 from pipeline.transforms.enrich import referrer_hosts, user_ids
 
 Reasons = npt.NDArray[np.int8]
-_TAKEN = ("timestamp", "host", "referrer", "cookie_pxid", "request_id")
+_TAKEN = (
+    *("timestamp", "host", "referrer", "cookie_pxid", "request_id"),
+    *EDGE_TEXTS,
+    *EDGE_NUMBERS,
+)
+_NUMBER = r"^[0-9]{1,18}$"
 _HOUR_US = 3_600_000_000
 _Column: TypeAlias = Coded | pa.Array | str | None
 _REASON_TEXTS = {
@@ -38,13 +43,15 @@ _REASON_TEXTS = {
 class Origin:
     """Where lines come from: the batch, the log object, and the format it is read as.
 
-    `row_prefix` starts the `event_id` of rows whose log has no request id.
+    `row_prefix` starts the `event_id` of rows whose log has no request id; `header` is the line that
+    names the log's columns, where the format needs one.
     """
 
     batch: str
     object: str
     row_prefix: str
     format_name: str | None
+    header: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,12 @@ def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.Recor
         "device": agent.with_values(agents.device),
         "referrer_host": referrer.with_values(referrer_hosts(referrer.values)),
         "params": judged.by_query(rows, claims.params),
+        "extras": judged.by_query(rows, claims.extras),
         "dialect": prx.NAME,
+        "repair": judged.by_query(rows, claims.repair),
         "key_id": Coded(key_ids, claims.key_number.astype(np.int32)[judged.query[rows]]),
+        **{name: _text(taken.column(name)) for name in EDGE_TEXTS},
+        **{name: _number(taken.column(name)) for name in EDGE_NUMBERS},
         "batch": origin.batch,
         "source_object": origin.object,
         "source_position": pa.array(judged.position[rows]),
@@ -146,6 +157,7 @@ def rejects(
         "source_position": pa.array(lines.position[rows]),
         "timestamp": times,
         "format": origin.format_name,
+        "header": origin.header,
         "raw": lines.raw(rows),
     }
     texts = {column: Coded(texts, code) for column, texts in _REASON_TEXTS.items()}
@@ -164,6 +176,14 @@ def _event_ids(request_id: pa.Array, position: npt.NDArray[np.int64], origin: Or
 def _text(column: pa.Array) -> Coded:
     coded = encode(column).compact()
     return coded.with_values(to_text(coded.values))
+
+
+def _number(column: pa.Array) -> pa.Array:
+    """Whole numbers, null where the edge wrote none."""
+    coded = encode(column).compact()
+    is_number = pc.match_substring_regex(coded.values, _NUMBER)
+    texts = pc.if_else(is_number, coded.values, pa.scalar(None, coded.values.type))
+    return coded.with_values(texts.cast(pa.string()).cast(pa.int64())).plain()
 
 
 def _batch(table: str, rows: int, columns: Mapping[str, _Column]) -> pa.RecordBatch:

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import formats
 from pipeline.blocks import Block, is_splittable, read_blocks
 from pipeline.columns import encode
 from pipeline.engine import Engine, Outcome, sniff
@@ -103,14 +102,14 @@ class Staged:
 class Job:
     """What every worker of a batch is told.
 
-    `format` names the log format, or is "auto"; `staging` is the folder for shards, `progress` one
+    `format` is the log format, None where it is told from the content; `staging` is the folder for shards, `progress` one
     of this machine where workers on it tell how far they are.
     """
 
     batch: str
     rules: Rules
     staging: str
-    format: str = "auto"
+    format: Format | None = None
     split_bytes: int = SPLIT_BYTES
     progress: str = ""
 
@@ -151,8 +150,7 @@ class Stager:
         name = work.object.name
         tally = self._staged.tallies.setdefault(name, Tally())
         with closing(self._open_object(work.object)) as stream:
-            chosen = formats.named(self._job.format)
-            format_ = chosen or sniff(stream, work.object.size)
+            format_ = sniff(stream, work.object.size, self._job.format)
             origin = origin_of(self._job.batch, work.object, format_)
             done = work.start
             for block in read_blocks(stream, work.start, work.end, work.object.size):
@@ -222,7 +220,8 @@ class Shards:
 def origin_of(batch: str, item: LogObject, format_: Format | None) -> Origin:
     """Where an object's lines come from; rows without a request id are known by its name and content."""
     digest = sha256(f"{item.name}\n{item.checksum}".encode()).hexdigest()
-    return Origin(batch, item.name, digest[:_DIGEST_CHARS], format_.name if format_ else None)
+    known = (format_.name, format_.header) if format_ else (None, None)
+    return Origin(batch, item.name, digest[:_DIGEST_CHARS], *known)
 
 
 def shard_path(folder: str, table: str) -> str:

@@ -20,7 +20,7 @@ from pipeline.blocks import Block, Lines, read_blocks
 from pipeline.engine import Engine, sniff
 from pipeline.formats import Format
 from pipeline.inflate import Damage
-from pipeline.model import Tally
+from pipeline.model import EDGE_NUMBERS, EDGE_TEXTS, Tally
 from pipeline.options import Rules
 from pipeline.shape import Origin
 from pipeline.signing import Key, key_ring, sign_query
@@ -205,7 +205,8 @@ def read(
     judge = Engine(rules)
     stream = io.BytesIO(data)
     format_ = format_ or sniff(stream, len(data))
-    origin = Origin("b1", "access.log", "prefix", format_ and format_.name)
+    known = (format_.name, format_.header) if format_ else (None, None)
+    origin = Origin("b1", "access.log", "prefix", *known)
     edges = [0, *sorted(cuts), len(data)]
     for start, end in itertools.pairwise(edges):
         for block in read_blocks(stream, start, end, len(data), block_bytes):
@@ -248,7 +249,13 @@ def requests_of(format_: Format, *lines: bytes) -> list[dict[str, Any]]:
     """What a format makes of lines, none of which is malformed."""
     parsed = format_.parse(lines_of(log(*lines)))
     assert parsed.malformed.tolist() == []
-    return sorted(parsed.requests.to_pylist(), key=lambda row: row["line"])
+    return sorted(map(told, parsed.requests.to_pylist()), key=lambda row: row["line"])
+
+
+def told(request: dict[str, Any]) -> dict[str, Any]:
+    """A request less what the edge did not tell."""
+    silent = {name for name in (*EDGE_TEXTS, *EDGE_NUMBERS) if request[name] is None}
+    return {name: value for name, value in request.items() if name not in silent}
 
 
 def format_named(name: str) -> Format:

@@ -23,7 +23,7 @@ from pipeline.engine import select_pixels, sniff
 from pipeline.formats import FORMATS, Format
 from pipeline.options import PIXEL_PATHS, Rules
 from pipeline.signing import key_ring
-from tests.logs import read
+from tests.logs import read, told
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
@@ -49,7 +49,7 @@ def as_json(row: dict[str, Any], line: int) -> dict[str, Any]:
         if isinstance(value, bytes)
     }
     time = row["timestamp"] and row["timestamp"].isoformat()
-    return {**row, **texts, "timestamp": time, "line": line}
+    return {**told(row), **texts, "timestamp": time, "line": line}
 
 
 def hits_in(format_: Format, data: bytes) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
 from pipeline.cli.ring import DEFAULT_KEY_FILE
-from pipeline.cli.rules import rule_options, rules_of, take_rules
+from pipeline.cli.rules import format_of, rule_options, rules_of, take_rules
 from pipeline.cli.warehouse import loading_options, warehouse_of, warehouse_options
 from pipeline.errors import SetupError
 
@@ -78,7 +78,8 @@ def load(
     if is_plan:
         _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)
         return
-    order = Order(search, rules_of(key_file, **rules), log_format, Launch(workers, beam_options))
+    launch = Launch(workers, beam_options)
+    order = Order(search, rules_of(key_file, **rules), format_of(log_format), launch)
     with to, LoadProgress() as progress:
         report = run_load(to, order, progress.advance)
     if as_json:

@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.filters import batches_of, names_of, reasons_of, time_of
 from pipeline.cli.group import EXIT_INCOMPLETE
-from pipeline.cli.rules import rule_options, rules_of, take_rules
+from pipeline.cli.rules import format_of, rule_options, rules_of, take_rules
 from pipeline.cli.warehouse import loaded_warehouse_of, loading_options, warehouse_options
 from pipeline.errors import SetupError
 
@@ -62,7 +62,7 @@ def replay(
     )  # fmt: skip
     if choice.since and choice.until and choice.since >= choice.until:
         raise SetupError("--since is not before --until: no reject can be chosen.")
-    retrial = Retrial(rules_of(key_file, **take_rules(others)), log_format)
+    retrial = Retrial(rules_of(key_file, **take_rules(others)), format_of(log_format))
     with loaded_warehouse_of(warehouse, **others) as opened:
         result = run_replay(opened, choice, retrial, is_plan=is_plan)
     if as_json:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.query import printable
 from pipeline.cli.ring import key_ring_of, keys_option
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
+    from pipeline.formats import Format
     from pipeline.options import AddressPolicy, Rules
 
-_FORMATS = ("auto", "nginx-tsv", "nginx-json", "combined")
+AUTO = "auto"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -22,7 +24,7 @@ def rule_options(command: _Command) -> _Command:
     """Adds `--format`, the keys, and the rules to a command."""
     for option in reversed(
         (
-            click.option("--format", "log_format", default="auto", show_default=True, type=click.Choice(_FORMATS), help="The log format; told from the content by default."),
+            click.option("--format", "log_format", default=AUTO, show_default=True, metavar="NAME", help="The log format (see `pixelship formats`); told from the content by default."),
             keys_option,
             click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
             click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable."),
@@ -32,6 +34,18 @@ def rule_options(command: _Command) -> _Command:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def format_of(name: str) -> Format | None:
+    """The log format of a name; None for "auto". Raises SetupError."""
+    from pipeline import formats
+
+    if name == AUTO:
+        return None
+    if found := formats.named(name):
+        return found
+    known = ", ".join(each.name for each in formats.FORMATS)
+    raise SetupError(f"--format {printable(name)} is not known: choose one of {known}.")
 
 
 def rules_of(

@@ -15,7 +15,8 @@ class Claims:
 
     `reason` is the first `Reason` against the claim (0: none); `key_number` is the verifying key's
     place in the ring, or `NO_KEY`. `params` is the JSON text of the signed parameters that have no
-    column of their own, null where there are none.
+    column of their own, `extras` of those that are not signed; null where there are none. `repair`
+    names what had to be mended for the signature to fit, null where nothing.
     """
 
     reason: npt.NDArray[np.int8]
@@ -24,3 +25,5 @@ class Claims:
     canonical: pa.StringArray
     destination: pa.StringArray
     params: pa.StringArray
+    extras: pa.StringArray
+    repair: pa.StringArray

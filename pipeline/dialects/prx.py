@@ -40,7 +40,9 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     reason = parameters.fault.copy()
     for verdict, applies in tests:
         reason[applies & (reason == 0)] = verdict
-    return Claims(reason, key_number, key, canonical, destination, _params(parameters))
+    none = pa.nulls(len(queries), pa.string())
+    params = _params(parameters)
+    return Claims(reason, key_number, key, canonical, destination, params, none, none)
 
 
 def _is_blank(values: pa.StringArray) -> Mask:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline.blocks import Lines
 from pipeline.columns import Mask, Rows, encode, none_where_absent
-from pipeline.formats.contract import Parsed, join, request_line_columns, requests
+from pipeline.formats.contract import Format, Parsed, Quirks, join, request_line_columns, requests
 from pipeline.formats.delimited import split_fields
 from pipeline.formats.times import from_clf
 
@@ -37,10 +37,17 @@ _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"v": b"\v"}
 _TIME_BYTES = len("[10/Feb/2012:16:42:07 -0500] ")
 
 
-class Combined:
+class Combined(Format):
     """The format `combined`."""
 
     name = "combined"
+    quirks = Quirks(
+        "nginx and Apache, combined (and nginx's main)",
+        lateness="none: the line is written when the answer ends",
+        order="by the end of the answer",
+        delivery="exactly once",
+        lacks=("request id", "cookie", "host", "fractions of a second"),
+    )
 
     def recognises(self, line: bytes) -> bool:
         """The whole line must fit."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,26 +20,62 @@ NO_ROWS: Rows = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a format makes of some lines: requests, and the numbers of the malformed lines.
+    """What a format makes of some lines. Each line is in just one of the four.
 
-    Each line is in just one of the two. `requests` has the columns of `REQUEST_SCHEMA`; its `line`
-    is the number of the line among those given.
+    `requests` has the columns of `REQUEST_SCHEMA`; its `line` is the number of the line among those
+    given. The others are numbers of lines: `malformed` are not in the format, `header` speak of the
+    file (the names of its columns), `other` are sound records of something else than a client's
+    request, such as what a worker of the edge asked for.
     """
 
     requests: pa.RecordBatch
     malformed: Rows
+    header: Rows = field(default_factory=lambda: NO_ROWS)
+    other: Rows = field(default_factory=lambda: NO_ROWS)
 
 
-class Format(Protocol):
-    """A log format. Implementations hold no state and raise on no content."""
+@dataclass(frozen=True)
+class Quirks:
+    """What a user must know of a format's logs, in a few words each.
+
+    `lateness`: how long after the request a line may arrive; `order`: whether lines stand in the
+    order of their times; `delivery`: whether each request is logged exactly, at least or at most
+    once; `lacks`: what the format cannot tell.
+    """
+
+    title: str
+    lateness: str
+    order: str
+    delivery: str
+    lacks: tuple[str, ...] = ()
+
+
+class Format(ABC):
+    """A log format. Formats hold no state and raise on no content.
+
+    `name` is that for `--format`. `header` is the line of the log that names its columns, for
+    formats that need one: `bound` gives the format as a log's first lines have it, and one that is
+    not bound reads no line.
+    """
+
+    name: ClassVar[str]
+    quirks: ClassVar[Quirks]
+    needs_header: ClassVar[bool] = False
 
     @property
-    def name(self) -> str:
-        """The name for `--format`."""
+    def header(self) -> str | None:
+        """The line that names the columns; None where the format needs none, or is not bound."""
+        return None
 
+    def bound(self, lines: Sequence[bytes]) -> Format:  # noqa: ARG002 - most formats need no header
+        """The format as a log's first lines have it."""
+        return self
+
+    @abstractmethod
     def recognises(self, line: bytes) -> bool:
         """Whether a line (without its newline) is in this format."""
 
+    @abstractmethod
     def parse(self, lines: Lines) -> Parsed:
         """The lines, none blank and none over the cap, as requests."""
 
@@ -46,14 +83,14 @@ class Format(Protocol):
 def requests(line: Rows, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
     """A batch of `REQUEST_SCHEMA` from the columns a format has; the others are null."""
     arrays = []
-    for field in REQUEST_SCHEMA:
-        if field.name == "line":
+    for wanted in REQUEST_SCHEMA:
+        if wanted.name == "line":
             arrays.append(pa.array(line, pa.int32()))
             continue
-        column = columns.get(field.name)
+        column = columns.get(wanted.name)
         if column is None:
-            column = pa.nulls(len(line), field.type)
-        elif pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
+            column = pa.nulls(len(line), wanted.type)
+        elif pa.types.is_dictionary(wanted.type) and not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         arrays.append(column)
     return pa.RecordBatch.from_arrays(arrays, schema=REQUEST_SCHEMA)
@@ -65,9 +102,12 @@ def join(parts: Sequence[Parsed]) -> Parsed:
         return parts[0]
     tables = pa.Table.from_batches([part.requests for part in parts], REQUEST_SCHEMA)
     batches = tables.unify_dictionaries().combine_chunks().to_batches()
-    empty = requests(NO_ROWS, {})
-    malformed = np.concatenate([part.malformed for part in parts])
-    return Parsed(batches[0] if batches else empty, malformed)
+    read = batches[0] if batches else requests(NO_ROWS, {})
+    malformed, header, other = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("malformed", "header", "other")
+    )
+    return Parsed(read, malformed, header, other)
 
 
 def uri_columns(uris: Coded) -> dict[str, pa.Array]:

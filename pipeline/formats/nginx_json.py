@@ -28,7 +28,9 @@ from pipeline.blocks import Lines
 from pipeline.columns import Mask, Rows, encode, none_where_absent
 from pipeline.formats.contract import (
     NO_ROWS,
+    Format,
     Parsed,
+    Quirks,
     join,
     request_line_columns,
     requests,
@@ -134,10 +136,17 @@ class _Template:
         )
 
 
-class NginxJson:
+class NginxJson(Format):
     """The format `nginx-json`."""
 
     name = "nginx-json"
+    quirks = Quirks(
+        "nginx, JSON lines with any site's keys",
+        lateness="none: the line is written when the answer ends",
+        order="by the end of the answer",
+        delivery="exactly once",
+        lacks=("whatever the site does not log",),
+    )
 
     def recognises(self, line: bytes) -> bool:
         """A JSON object with a request, a status and a time."""

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline.blocks import Lines
 from pipeline.columns import encode, holding, none_where_absent, on_values, replace_where
-from pipeline.formats.contract import Parsed, requests, uri_columns
+from pipeline.formats.contract import Format, Parsed, Quirks, requests, uri_columns
 from pipeline.formats.delimited import split_fields
 from pipeline.formats.times import from_epoch_s
 
@@ -35,10 +35,16 @@ _TYPES = {
 _ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
 
-class NginxTsv:
+class NginxTsv(Format):
     """The format `nginx-tsv`."""
 
     name = "nginx-tsv"
+    quirks = Quirks(
+        "nginx, Pixelship's own log (px1)",
+        lateness="none: the line is written when the answer ends",
+        order="by the end of the answer",
+        delivery="exactly once",
+    )
 
     def recognises(self, line: bytes) -> bool:
         """A px1 line has the tag, the number of fields and the closing full stop."""

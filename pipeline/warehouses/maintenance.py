@@ -48,6 +48,7 @@ REJECT_SCHEMA = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("format", pa.string()),
+        pa.field("header", pa.string()),
         pa.field("raw", pa.binary(), nullable=False),
     ]
 )

@@ -19,7 +19,7 @@ WRONG = {
     "a log that is not there": (("load", "none.log"), "No log file is there under 'none.log'"),
     "a glob without a match": (("load", "*.none"), "No log file is there"),
     "an empty name": (("load", ""), "No log file is there under ''"),
-    "an unknown format": ((*LOAD, "--format", "iis"), "'iis' is not one of"),
+    "an unknown format": ((*LOAD, "--format", "iis"), "--format iis is not known: choose one of nginx-tsv,"),
     "a warehouse of another kind": ((*LOAD, "--to", "sqlite:x"), "write duckdb:PATH"),
     "a warehouse without a path": ((*LOAD, "--to", "duckdb:"), "write duckdb:PATH"),
     "a bare path": ((*LOAD, "--to", "x.duckdb"), "write duckdb:PATH"),

@@ -16,12 +16,13 @@ ANY_FORMAT = pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: for
 
 
 def parsed(format_: Format, data: bytes) -> dict[int, dict[str, Any] | None]:
-    """What each line became: a request, or None for a malformed one."""
+    """What each line became: a request, None for a malformed one, nothing for a header or another record."""
     found = format_.parse(lines_of(data))
     whole: dict[int, dict[str, Any] | None] = dict.fromkeys(found.malformed.tolist())
     requests = {row.pop("line"): row for row in found.requests.to_pylist()}
-    assert not whole.keys() & requests.keys()
-    return whole | requests
+    aside = {line: {} for line in (*found.header.tolist(), *found.other.tolist())}
+    assert len(whole) + len(requests) + len(aside) == len(whole | requests | aside)
+    return whole | requests | aside
 
 
 @ANY_FORMAT

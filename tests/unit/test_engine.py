@@ -12,7 +12,7 @@ import pytest
 from pipeline import formats
 from pipeline.blocks import MOST_LINE_BYTES, Block
 from pipeline.engine import Engine
-from pipeline.model import Reason, Tally
+from pipeline.model import EDGE_NUMBERS, EDGE_TEXTS, Reason, Tally
 from pipeline.options import Rules
 from pipeline.shape import Origin
 from pipeline.signing import Key, KeyRing, key_ring
@@ -101,6 +101,9 @@ def test_a_view_becomes_a_row(write: Any) -> None:
         "params": '{"more":"x"}',
         "dialect": "prx",
         "key_id": Key(SECRET.encode()).id,
+        "extras": None,
+        "repair": None,
+        **dict.fromkeys((*EDGE_TEXTS, *EDGE_NUMBERS)),
         "batch": "b1",
         "source_object": "access.log",
         "source_position": 1,
@@ -198,6 +201,7 @@ def test_reject_rows_hold_the_line_and_the_reason() -> None:
             "reason": reason.label,
             "detail": reason.meaning,
             "format": "nginx-tsv",
+            "header": None,
             "raw": raw,
         }
         for position, time, reason, raw in (

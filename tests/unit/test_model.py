@@ -40,6 +40,7 @@ def test_requests_have_these_columns() -> None:
     assert REQUEST_SCHEMA.names == [
         "line", "timestamp", "method", "host", "path", "query", "status", "ip", "forwarded_for",
         "user_agent", "referrer", "cookie_pxid", "request_id",
+        "country", "cache_status", "tls_version", "edge_location", "asn", "bot_score",
     ]  # fmt: skip
 
 

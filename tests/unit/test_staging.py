@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import schemas
+from pipeline import formats, schemas
 from pipeline.engine import Engine
 from pipeline.model import Fault, LogObject, Tally
 from pipeline.sources import LocalFiles
@@ -241,7 +241,7 @@ def test_a_file_without_lines_is_no_fault(tmp_path: Path, data: bytes) -> None:
 def test_the_format_may_be_named(tmp_path: Path) -> None:
     item = save(tmp_path, "a.log", log(tsv(Hit()), combined(Hit())))
     for name, accepted in (("auto", 1), ("nginx-tsv", 1), ("combined", 1), ("nginx-json", 0)):
-        attempt = Attempt(tmp_path, whole(item), format=name)
+        attempt = Attempt(tmp_path, whole(item), format=formats.named(name))
         tally = attempt.staged.tallies[item.name]
         assert (tally.accepted, tally.rejected.total()) == (accepted, 2 - accepted)
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pipeline import load as main_job
 from pipeline.engine import Engine
+from pipeline.formats import Format
 from pipeline.load import Order
 from pipeline.model import Batch, Tally
 from pipeline.options import Rules
@@ -97,7 +98,7 @@ MIXED_COUNTS = {
 # Beside loading
 
 
-def load_by(place: Place, rules: Rules, *paths: Path, format_: str = "auto") -> Report:
+def load_by(place: Place, rules: Rules, *paths: Path, format_: Format | None = None) -> Report:
     """One run of the main job by other rules."""
     order = Order(Search([str(path) for path in paths]), rules, format_)
     with place.open() as warehouse:
@@ -108,7 +109,7 @@ def replay(
     place: Place, choice: Choice | None = None, rules: Rules = RULES, **options: Any
 ) -> Replayed:
     """Replays rejects, all by default."""
-    retrial = Retrial(rules, options.pop("format_", "auto"))
+    retrial = Retrial(rules, options.pop("format_", None))
     with place.open() as warehouse:
         return replay_(cast(Replayable, warehouse), choice or Choice(), retrial, **options)
 

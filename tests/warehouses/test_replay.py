@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.formats import named
 from pipeline.model import Tally
 from pipeline.options import Rules
 from pipeline.signing import Key, KeyRing
@@ -290,11 +291,11 @@ def test_lines_in_no_known_format_are_sniffed_anew(
 
 def test_a_wrong_format_can_be_corrected(place: Place, tmp_path: Path) -> None:
     path = save(tmp_path, "a.log", log(combined(Hit()), combined(Hit(uri=b"/other"))))
-    load_by(place, RULES, path, format_="nginx-tsv")
+    load_by(place, RULES, path, format_=named("nginx-tsv"))
     other = save(tmp_path, "b.log", log(of_old_key("old")))
     load_by(place, RULES, other)
     assert replay(place).batches == []
-    result = replay(place, rules=BOTH, format_="combined")
+    result = replay(place, rules=BOTH, format_=named("combined"))
     assert result.changes == Tally(
         not_pixel=1, accepted=2, rejected=Counter(malformed=-2, tampered=-1)
     )
