@@ -32,7 +32,7 @@ cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, wi
 
 test: $(VENV)/.dev $(EMULATORS)/.installed nginx ## all tests, with coverage
 	@echo "· running the tests"
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.dev nginx ## linters, types, architecture, and nginx -t on nginx/
 	@failed=; \

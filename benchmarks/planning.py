@@ -4,7 +4,7 @@
 
 The batch log lies in an object store on loopback and knows most objects, from a checkpoint and some
 batches after it. A process that knows nothing gets a listing, reads the log and plans: its time, step
-by step, and its peak memory, imports included.
+by step, and its peak memory, imports included. The figures are printed, and kept in `results/`.
 
 Listing is measured apart, in another process and of fewer objects: the emulator goes through all of
 its files for each page of a thousand, which Cloud Storage does not. Nothing is judged.
@@ -46,6 +46,9 @@ _UPLOADERS: Final = 4
 _NO_MATTER_BYTES: Final = 100
 _BEGIN_US: Final = 1_767_225_600_000_000
 _APART_US: Final = 150_000_000
+_STEPS: Final = {"plan": "From a listing to a plan", "list": "Listing"}
+_LEGEND: Final = "s: seconds by the clock; MB: the most resident memory so far, imports included."
+_HOW: Final = "A process that knows nothing; the batch log is in an object store on loopback."
 
 
 def main() -> None:
@@ -54,24 +57,43 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=100_000)
     parser.add_argument("--known", type=int, default=99_000)
     parser.add_argument("--listed", type=int, default=3_000)
-    parser.add_argument("--step", choices=("plan", "list"), help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help="folder for the results (benchmarks/results)")
+    parser.add_argument("--step", choices=tuple(_STEPS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         found = _plan(_objects(options.objects)) if options.step == "plan" else _list()
         print(json.dumps(found | {"the process, s of CPU": round(time.process_time(), 2)}))
         return
+    from rich.console import Console
+
+    from benchmarks.tables import Kept, Table  # not for the measured process: they draw much in
+
     with ObjectStore() as store:
         store.make_bucket(_BUCKET)
         os.environ.update(client_environment(store.url))
         _upload(store.url, options.listed)
         _remember(_objects(options.known))
-        for step in ("plan", "list"):
-            argv = [sys.executable, "-m", "benchmarks.planning", "--step", step]
-            argv += ["--objects", str(options.objects)]
-            done = subprocess.run(argv, cwd=_ROOT, stdout=subprocess.PIPE, check=True)
-            for name, value in json.loads(done.stdout).items():
-                print(f"{name:>24} {value:>10,}")
-            print()
+        figures = {title: _measure(step, options.objects) for step, title in _STEPS.items()}
+    tables = [
+        Table(
+            title,
+            ("figure", "value"),
+            [(name, f"{each:,}") for name, each in found.items()],
+            _LEGEND,
+        )
+        for title, found in figures.items()
+    ]
+    for table in tables:
+        table.print(Console())
+    Kept("Planning among many log objects", _HOW, tables, figures).write("planning", options.out)
+
+
+def _measure(step: str, objects: int) -> dict[str, float]:
+    """What a process of its own found."""
+    argv = [sys.executable, "-m", "benchmarks.planning", "--step", step, "--objects", str(objects)]
+    done = subprocess.run(argv, cwd=_ROOT, stdout=subprocess.PIPE, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def _objects(count: int) -> list[LogObject]:

@@ -9,7 +9,7 @@ file a batch, of no size. A line at the end of each month, over its last checkpo
 
 What is remembered, and with it the checkpoints, stops growing `--remember-days` after the source did:
 `--days 580` shows it, and sooner `--days 150 --retention-days 30 --remember-days 60`. Objects in the
-folder and requests are the same from the first month on.
+folder and requests are the same from the first month on. The table is kept in `results/`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Final
 
+from benchmarks.tables import Kept, Table
 from pipeline.batchlog import BatchLog, Decision, Entry, known
 from pipeline.batchlog.log import CHECKPOINT_EVERY
 from pipeline.model import LogObject
@@ -32,6 +34,10 @@ _RUNS_A_DAY: Final = 24 * 60 // _MINUTES
 _MONTH_DAYS: Final = 30
 _WIDTH: Final = 12
 _HEADINGS: Final = ("objects", "MB", "at source", "remembered", "requests", "at most")
+_LEGEND: Final = (
+    "objects: least and most in the folder, and their bytes (MB); at source: log objects there; "
+    "remembered: those that the log knows; requests: of a run, mean and most, removals left out."
+)
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -154,18 +160,28 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--retention-days", type=int, default=90)
     parser.add_argument("--remember-days", type=int, default=known.REMEMBER_DAYS)
+    parser.add_argument("--out", type=Path, help="folder for the results (benchmarks/results)")
     options = parser.parse_args()
     known.REMEMBER_DAYS = options.remember_days
     year, began = Year(options.retention_days), time.monotonic()
+    months: list[list[str]] = []
     _print("day", _HEADINGS)
     for day in range(1, options.days + 1):
         is_reported = day % _MONTH_DAYS == 0 or day == options.days
         for _ in range(_RUNS_A_DAY - (CHECKPOINT_EVERY if is_reported else 0)):
             year.run()
         if is_reported:
-            _print(str(day), year.figures())
+            months.append([str(day), *year.figures()])
+            _print(months[-1][0], months[-1][1:])
     seconds = time.monotonic() - began
     print(f"{options.days * _RUNS_A_DAY:,} runs, simulated in {seconds:.0f} s")
+    how = (
+        f"A run every {_MINUTES} minutes; the source keeps objects for {options.retention_days} days,"
+        f" the log remembers them for {options.remember_days} more."
+    )
+    table = Table("The batch log by month", ("day", *_HEADINGS), months, _LEGEND)
+    figures = {"headings": table.headings, "rows": table.rows}
+    Kept("The batch log's folder", how, [table], figures).write("state_size", options.out)
 
 
 def _print(day: str, figures: Sequence[str]) -> None:

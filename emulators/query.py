@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.query import printable
+from pipeline.cli.text import printable
 from pipeline.errors import ServiceError, SetupError
 from pipeline.gcp import explaining, limits
 

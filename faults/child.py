@@ -46,7 +46,7 @@ def main(order: Order) -> None:
     tempfile.tempdir = None
     for each in order.mischief:
         each.apply()
-    from pipeline.cli import main as run
+    from pipeline.cli import run
 
     (folder / BEGUN).touch()
     run(list(order.words))

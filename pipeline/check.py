@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from pipeline.blocks import Lines
 from pipeline.columns import encode
 from pipeline.engine import Engine, first_reasons, select_pixels
 from pipeline.formats.contract import requests, uri_columns
-from pipeline.model import Reason
+from pipeline.model import ABSENT, Reason
 from pipeline.options import Rules
 from pipeline.query import parse_queries
+from pipeline.shape import Judged
 from pipeline.signing import SIGNATURE
 
 NOT_PIXEL = "not-pixel"
@@ -24,7 +26,10 @@ _AGENT = b"Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a view of the URL would count, and if not, why and what to do about it."""
+    """Whether a view of the URL would count, and if not, why and what to do about it.
+
+    `repair` names what is wrong with a URL that counts all the same, null where nothing is.
+    """
 
     url: str
     counts: bool
@@ -33,6 +38,7 @@ class Verdict:
     remedy: str
     destination: str | None
     params: dict[str, str]
+    repair: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as `check --json` prints it."""
@@ -42,6 +48,7 @@ class Verdict:
             "reason": self.reason,
             "destination": self.destination,
             "params": self.params,
+            "repair": self.repair,
         }
 
 
@@ -56,9 +63,9 @@ def check_urls(urls: Sequence[str], rules: Rules, now_us: int) -> list[Verdict]:
     views = requests(rows, {**_browser(len(urls), now_us), **uri_columns(encode(raw))})
     pixels = select_pixels(views, rules.paths)
     judged = Engine(rules).judge(pixels, Lines(b"", rows, rows))
-    reasons = dict(
-        zip(pixels.column("line").to_pylist(), first_reasons(judged, rules), strict=True)
-    )
+    lines = pixels.column("line").to_pylist()
+    reasons = dict(zip(lines, first_reasons(judged, rules), strict=True))
+    claims = dict(zip(lines, _claims(judged), strict=True))
     queries = encode(views.column("query")).plain().fill_null(b"")
     parameters = parse_queries(queries).without([SIGNATURE])
     params: list[dict[str, str]] = [{} for _ in urls]
@@ -66,10 +73,23 @@ def check_urls(urls: Sequence[str], rules: Rules, now_us: int) -> list[Verdict]:
         parameters.row, parameters.name.to_pylist(), parameters.value.to_pylist(), strict=True
     ):
         params[row][name] = value
-    return [
-        _verdict(url, reasons.get(row), found, rules)
-        for row, (url, found) in enumerate(zip(urls, params, strict=True))
-    ]
+    verdicts = []
+    for row, (url, found) in enumerate(zip(urls, params, strict=True)):
+        repair, mended = claims.get(row, (None, {}))
+        verdict = _verdict(url, reasons.get(row), mended if repair else found, rules)
+        verdicts.append(replace(verdict, repair=repair))
+    return verdicts
+
+
+def _claims(judged: Judged) -> Iterator[tuple[str | None, dict[str, str]]]:
+    """For each view its repair, and what its URL claims once it is mended."""
+    claims = judged.claims
+    columns = (claims.key, claims.canonical, claims.destination, claims.params, claims.repair)
+    rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
+    for at in judged.query.tolist():
+        *named, params, repair = rows[at] if at != ABSENT else (None,) * len(columns)
+        known = {name: text for name, text in zip("kcd", named, strict=True) if text is not None}
+        yield repair, {**known, **json.loads(params or "{}")}
 
 
 def _browser(count: int, now_us: int) -> dict[str, pa.Array]:

@@ -9,7 +9,7 @@ refuses one gives its reason; then there is one split, into views, bots and reje
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -22,7 +22,7 @@ from pipeline.blocks import MOST_LINE_BYTES, Block, Lines, read_blocks
 from pipeline.columns import Rows, encode, to_text
 from pipeline.dialects import prx
 from pipeline.formats import Format, Parsed, detect
-from pipeline.formats.contract import NO_ROWS, requests
+from pipeline.formats.contract import NO_ROWS, behind, requests
 from pipeline.model import Reason, Tally
 from pipeline.options import Rules
 from pipeline.shape import Judged, Origin, Reasons
@@ -45,7 +45,7 @@ class Outcome:
     """What became of a block's lines.
 
     `events` holds the views sorted by destination, `destinations` says which rows are whose;
-    `rejects` and `bot_hits` have the columns of their schemas.
+    `rejects` and `bot_hits` have the columns of their schemas. `format` is that of the lines behind.
     """
 
     tally: Tally
@@ -53,6 +53,7 @@ class Outcome:
     destinations: dict[str, slice]
     rejects: list[pa.RecordBatch]
     bot_hits: pa.RecordBatch
+    format: Format | None = None
 
 
 class Engine:
@@ -74,6 +75,9 @@ class Engine:
         too_long = np.flatnonzero(every.lengths > MOST_LINE_BYTES)
         lines = _records(every)
         parsed = format_.parse(lines) if format_ else _all_malformed(lines)
+        following = behind(format_, lines, parsed) if format_ else None
+        if following is not format_:  # not every line's columns are those of one header
+            origin = replace(origin, header=None)
         judged = self.judge(select_pixels(parsed.requests, self._rules.paths), lines)
         reasons = first_reasons(judged, self._rules)
         is_bot = (reasons == 0) & judged.agent.look_up(judged.agents.is_bot, False).astype(np.bool_)
@@ -95,7 +99,7 @@ class Engine:
         )
         events = shape.events(judged, views, origin, self._rules)
         bot_hits = shape.bot_hits(judged, np.flatnonzero(is_bot), origin)
-        return Outcome(tally, events, destinations, rejects, bot_hits)
+        return Outcome(tally, events, destinations, rejects, bot_hits, following)
 
     def judge(self, pixels: pa.RecordBatch, lines: Lines) -> Judged:
         """Finds out about pixel requests: what their URLs claim, who sent them, from where."""

@@ -126,7 +126,7 @@ class _Run:
         staging = self._warehouse.staging(batch)
         with _local_folder(staging) as folder:
             job = Job(batch.id, self._order.rules, staging, self._order.format, progress=folder)
-            parts = list(split(objects, self.source.open, job.split_bytes))
+            parts = list(split(objects, self.source.open, job.split_bytes, job.format))
             try:
                 with _watching(parts, folder, self._progress):
                     return run(job, parts, self._order.launch)

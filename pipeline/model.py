@@ -88,38 +88,83 @@ class Reason(IntEnum):
         "the URL carries no signature",
         "Make the URL with `pixelship sign`.",
     )  # fmt: skip
+    UNFILLED_TAG = (
+        9, "unfilled-tag", Stage.VERIFY,
+        "the URL holds a merge tag, such as {{id}} or [CACHEBUSTER], that nothing filled in",
+        "Fill the tag in before signing, or sign with the tag as it stands and never fill it in.",
+    )  # fmt: skip
+    TRUNCATED_AT_255 = (
+        10, "truncated", Stage.VERIFY,
+        "the URL was cut off at 255 bytes",
+        "Make the database column or form field that holds the URL longer.",
+    )  # fmt: skip
+    TRUNCATED_AT_512 = (
+        11, "truncated", Stage.VERIFY,
+        "the URL was cut off at 512 bytes",
+        "Make the field of the mailer or ad server that holds the URL longer, or shorten the URL.",
+    )  # fmt: skip
+    TRUNCATED_AT_1024 = (
+        12, "truncated", Stage.VERIFY,
+        "the URL was cut off at 1,024 bytes",
+        "Make the field of the mailer or ad server that holds the URL longer, or shorten the URL.",
+    )  # fmt: skip
+    TRUNCATED_AT_2000 = (
+        13, "truncated", Stage.VERIFY,
+        "the URL was cut off at 2,000 bytes",
+        "Shorten the URL: old programs, and many that follow their rule of thumb, take no more.",
+    )  # fmt: skip
+    TRUNCATED_AT_2048 = (
+        14, "truncated", Stage.VERIFY,
+        "the URL was cut off at 2,048 bytes",
+        "Shorten the URL, or raise the limit of the proxy or the log: IIS takes no longer query.",
+    )  # fmt: skip
+    TRUNCATED_AT_2083 = (
+        15, "truncated", Stage.VERIFY,
+        "the URL was cut off at 2,083 bytes",
+        "Shorten the URL: Internet Explorer and old versions of Outlook take no more.",
+    )  # fmt: skip
+    TRUNCATED_AT_4096 = (
+        16, "truncated", Stage.VERIFY,
+        "the URL was cut off at 4,096 bytes",
+        "Shorten the URL, or raise the limit of the proxy or of what writes the log.",
+    )  # fmt: skip
+    TRUNCATED_AT_8192 = (
+        17, "truncated", Stage.VERIFY,
+        "the URL was cut off at 8,192 bytes",
+        "Shorten the URL: CloudFront and most web servers take no more.",
+    )  # fmt: skip
     TRUNCATED = (
-        9, "truncated", Stage.VERIFY,
-        "the URL was cut off: its signature is incomplete",
+        18, "truncated", Stage.VERIFY,
+        "the URL was cut off: its signature or its last escape is incomplete",
         "Shorten the URL, or find what cuts it off.",
     )  # fmt: skip
     TAMPERED = (
-        10, "tampered", Stage.VERIFY,
+        19, "tampered", Stage.VERIFY,
         "the signature does not fit the URL: it was changed after signing, or signed with another key",
         "Sign the URL again just as it is to be used, with a key of this key ring.",
     )  # fmt: skip
     RETIRED_KEY = (
-        11, "retired-key", Stage.VERIFY,
+        20, "retired-key", Stage.VERIFY,
         "the key that signed the URL was retired before the view",
         "Sign the URL again with a present key.",
     )  # fmt: skip
     NO_DATA = (
-        12, "no-data", Stage.VERIFY,
+        21, "no-data", Stage.VERIFY,
         "the URL lacks its key (k), its canonical URL (c) or its destination (d)",
         "Sign a URL that has all three.",
     )  # fmt: skip
     NO_AGENT = (
-        13, "no-agent", Stage.CLASSIFY,
+        22, "no-agent", Stage.CLASSIFY,
         "the request names no user agent",
         "Nothing to mend: browsers and mail programs always send one.",
     )  # fmt: skip
     NO_IP = (
-        14, "no-ip", Stage.ENRICH,
+        23, "no-ip", Stage.ENRICH,
         "the log holds no address for the request",
         "Log the client's address, and name trusted proxies with --trusted-proxy.",
     )  # fmt: skip
     BAD_DESTINATION = (
-        15, "bad-destination", Stage.ROUTE,
+        24, "bad-destination", Stage.ROUTE,
         "the destination (d) is no permitted DATASET.TABLE",
         "Use DATASET.TABLE of letters, digits and _; check the key's scope and --allow.",
     )  # fmt: skip

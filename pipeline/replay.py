@@ -23,6 +23,7 @@ from pipeline.check import NOT_PIXEL
 from pipeline.columns import Mask, Rows, offsets_and_bytes
 from pipeline.engine import Engine, Outcome, select_pixels
 from pipeline.formats import Format, detect
+from pipeline.formats.maps import PREFIX
 from pipeline.model import Batch, LogObject, Reason, Stage, Tally
 from pipeline.options import Rules
 from pipeline.staging import Shards, Staged, origin_of
@@ -38,8 +39,13 @@ from pipeline.warehouses.maintenance import (
     require_closed,
 )
 
+NO_MAP = "no-map"
+"""Is against rejects that were read by a map which was not named: nothing else can read them."""
 _SNIFF_LINES = 1 << 16
 _GROUP = ("source_object", "batch", "format", "header")
+_GROUP_BYTES = BLOCK_BYTES // 2
+"""Rejects are judged so many bytes at a time: what the warehouse told of them takes memory too."""
+_TOLD = [*RESOLVED_SCHEMA.names, "reason"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Retrial:
     """How rejects are judged again.
 
     `format` is how lines are read that could not be read in their log's format; None leaves that to
-    their log's format, where one was recognised, and else to their content.
+    their log's format, where one was recognised, and else to their content. Lines of a map's are
+    read by it alone, and so only where it is named.
     """
 
     rules: Rules
@@ -61,7 +68,8 @@ class Replayed:
     `batches` is empty where nothing changed. Of the `chosen` rejects, `changes` counts those that
     became something else: under `rejected` they are negative, by the reasons they had. `kept` counts
     those that stay, by what is against them now. `destinations` are rows loaded, `parked` all rows
-    that wait for their table to be mended, `parked_why` the reasons.
+    that wait for their table to be mended, `parked_why` the reasons. `maps` counts those left alone,
+    under `kept` as well, by the map that would have to be named.
     """
 
     batches: list[str] = field(default_factory=list)
@@ -71,6 +79,7 @@ class Replayed:
     destinations: Counter[str] = field(default_factory=Counter)
     parked: dict[str, int] = field(default_factory=dict)
     parked_why: dict[str, str] = field(default_factory=dict)
+    maps: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +94,7 @@ class Replayed:
             "rejected": dict(sorted(self.kept.items())),
             "destinations": dict(sorted(self.destinations.items())),
             "parked": dict(sorted(self.parked.items())),
+            "maps": dict(sorted(self.maps.items())),
             "seconds": round(self.seconds, 3),
         }
 
@@ -92,6 +102,7 @@ class Replayed:
         """Adds what became of a lot; `report` tells what was committed of it, if it was."""
         self.chosen += trial.chosen
         self.kept += trial.kept
+        self.maps += trial.maps
         if report is None:
             self.changes.add(trial.total)
             self.destinations += trial.destinations
@@ -149,6 +160,7 @@ class Trial:
         self.chosen = 0
         self.tallies: dict[str, Tally] = {}
         self.kept: Counter[str] = Counter()
+        self.maps: Counter[str] = Counter()
         self.destinations: Counter[str] = Counter()
         self.objects: dict[str, LogObject] = {}
         self._batch = batch
@@ -174,13 +186,18 @@ class Trial:
             pc.equal(rows["reason"], Reason.MALFORMED_LINE.label),
         )
         for is_unread in (False, True):
-            some = rows.filter(pc.equal(was_unread, is_unread))
-            if some.num_rows:
+            is_such = pc.equal(was_unread, is_unread)
+            if pc.any(is_such).as_py():
+                some = rows if pc.all(is_such).as_py() else rows.filter(is_such)
                 self._judge(some, is_unread=is_unread)
 
     def _judge(self, rows: pa.Table, *, is_unread: bool) -> None:
         """Judges rejects that were all read, or all could not be read."""
         lines = _lines(rows)
+        if name := self._missing_map(rows, is_unread=is_unread):
+            self.kept[NO_MAP] += len(lines)
+            self.maps[name] += len(lines)
+            return
         format_ = self._format(rows, lines, is_unread=is_unread)
         if format_ is None:
             self.kept[Reason.MALFORMED_LINE.label] += len(lines)
@@ -197,7 +214,16 @@ class Trial:
         places = [part.column("source_position").to_numpy() for part in outcome.rejects]
         is_resolved = ~np.isin(lines.position, np.concatenate(places))
         if is_resolved.any():
-            self._resolve(item, rows.filter(pa.array(is_resolved)), outcome)
+            named = rows.select(_TOLD).filter(pa.array(is_resolved))
+            self._resolve(item, named, outcome)
+
+    def _missing_map(self, rows: pa.Table, *, is_unread: bool) -> str | None:
+        """The map that alone can read the lines, where it was not named."""
+        ordered = self._retrial.format
+        name = str(rows["format"][0].as_py() or "")
+        if not name.startswith(PREFIX) or (ordered and (is_unread or ordered.name == name)):
+            return None
+        return name
 
     def _format(self, rows: pa.Table, lines: Lines, *, is_unread: bool) -> Format | None:
         """How lines are read; None where no format knows them."""
@@ -255,22 +281,28 @@ def _lines(rows: pa.Table) -> Lines:
 
 
 def _groups(read: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows of one object, batch and format at a time, as many as a block holds."""
+    """The rows of one object, batch and format at a time, as many as half a block holds."""
     held: list[pa.RecordBatch] = []
     for rows in read:
         for part in _parts(rows):
             if held and (_group(held[0]) != _group(part) or _is_full(held)):
-                yield pa.Table.from_batches(held)
-                held = []
+                yield _taken(held)
             held.append(part)
     if held:
-        yield pa.Table.from_batches(held)
+        yield _taken(held)
+
+
+def _taken(held: list[pa.RecordBatch]) -> pa.Table:
+    """What was held, which is let go here: nobody but the taker keeps it in memory."""
+    taken = pa.Table.from_batches(held)
+    held.clear()
+    return taken
 
 
 def _parts(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The rows cut where their group changes, and where they are more than a block."""
     offsets, _ = offsets_and_bytes(rows.column("raw"))
-    cuts = [np.searchsorted(offsets, np.arange(BLOCK_BYTES, offsets[-1], BLOCK_BYTES))]
+    cuts = [np.searchsorted(offsets, np.arange(_GROUP_BYTES, offsets[-1], _GROUP_BYTES))]
     for name in _GROUP:
         column = rows.column(name).fill_null("")
         changes = pc.not_equal(column[1:], column[:-1])
@@ -286,4 +318,4 @@ def _group(rows: pa.RecordBatch) -> Sequence[object]:
 
 def _is_full(held: Sequence[pa.RecordBatch]) -> bool:
     held_bytes = sum(part.column("raw").nbytes for part in held)
-    return held_bytes >= BLOCK_BYTES or sum(part.num_rows for part in held) >= BLOCK_LINES
+    return held_bytes >= _GROUP_BYTES or sum(part.num_rows for part in held) >= BLOCK_LINES

@@ -115,14 +115,22 @@ class Job:
 
 
 def split(
-    objects: Iterable[LogObject], open_object: OpenObject, split_bytes: int
+    objects: Iterable[LogObject],
+    open_object: OpenObject,
+    split_bytes: int,
+    chosen: Format | None = None,
 ) -> Iterator[Work]:
-    """Cuts log objects into parts that can be read side by side, large ones first."""
+    """Cuts log objects into parts that can be read side by side, large ones first.
+
+    Where lines need the header before them, an object stays whole: it may hold several.
+    """
     for item in sorted(objects, key=lambda item: item.size, reverse=True):
         step = item.size - item.start
         if step > split_bytes:
             with closing(open_object(item)) as stream:
-                step = split_bytes if is_splittable(stream) else step
+                if is_splittable(stream):
+                    found = sniff(stream, item.size, chosen)
+                    step = step if found and found.needs_header else split_bytes
         for start in range(item.start, max(item.size, item.start + 1), max(step, 1)):
             yield Work(item, start, min(start + step, item.size))
 
@@ -156,6 +164,9 @@ class Stager:
             for block in read_blocks(stream, work.start, work.end, work.object.size):
                 if isinstance(block, Block):
                     outcome = self._engine.process(block, format_, origin)
+                    if outcome.format is not format_:
+                        format_ = outcome.format
+                        origin = origin_of(self._job.batch, work.object, format_)
                     tally.add(outcome.tally)
                     self._shards.hold_outcome(outcome)
                     if self._progress:

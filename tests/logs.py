@@ -10,20 +10,21 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import patch
 
-from pipeline import blocks, engine, formats, inflate
+from pipeline import blocks, engine, inflate
 from pipeline.blocks import Block, Lines, read_blocks
 from pipeline.engine import Engine, sniff
-from pipeline.formats import Format
+from pipeline.formats import FORMATS, Format
 from pipeline.inflate import Damage
 from pipeline.model import EDGE_NUMBERS, EDGE_TEXTS, Tally
 from pipeline.options import Rules
 from pipeline.shape import Origin
 from pipeline.signing import Key, key_ring, sign_query
+from tests import edge_logs, text_logs, vendor_logs
 
 SECRET = "the tests' secret"
 RULES = Rules(key_ring([SECRET]))
@@ -99,12 +100,31 @@ def apache(hit: Hit) -> bytes:
     )  # fmt: skip
 
 
+def vhost(hit: Hit) -> bytes:
+    """The hit as Apache's `vhost_combined` has it."""
+    return b"%s:443 %s" % (hit.host, apache(hit))
+
+
 LINE_OF = {
     "nginx-tsv": (tsv,),
     "nginx-json": (json_line, json_default_line),
-    "combined": (combined, main, apache),
+    "combined": (combined, main, apache, vhost),
+    "cloudfront": (text_logs.cloudfront,),
+    "cloudfront-json": (edge_logs.cloudfront_json,),
+    "cloudflare": (edge_logs.cloudflare, edge_logs.cloudflare_rfc3339),
+    "gcs-usage": (text_logs.gcs_usage,),
+    "s3": (text_logs.s3,),
+    "alb": (text_logs.alb,),
+    "google-lb": (vendor_logs.google_lb,),
+    "azure-front-door": (vendor_logs.azure_front_door, vendor_logs.azure_front_door_classic),
+    "akamai": (vendor_logs.akamai,),
+    "fastly": (vendor_logs.fastly, vendor_logs.fastly_classic),
+    "caddy": (vendor_logs.caddy,),
+    "traefik": (vendor_logs.traefik,),
 }
 """For each format the writers of its lines."""
+BOUND = tuple(each.bound([text_logs.HEADERS.get(each.name, b"")]) for each in FORMATS)
+"""Every format, those with headers as they read the writers' lines."""
 
 
 def _msec(hit: Hit) -> bytes:
@@ -167,6 +187,11 @@ def log(*lines: bytes) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
+def log_in(name: str, *lines: bytes) -> bytes:
+    """A log of a format: its header first, where it has one."""
+    return log(*filter(None, [text_logs.HEADERS.get(name)]), *lines)
+
+
 def lines_of(data: bytes, position: int = 1) -> Lines:
     """Log bytes as lines; `position` 1 keeps a byte order mark where it stands."""
     return Block(position, data).lines()
@@ -204,7 +229,7 @@ def read(
     reading = Reading()
     judge = Engine(rules)
     stream = io.BytesIO(data)
-    format_ = format_ or sniff(stream, len(data))
+    format_ = sniff(stream, len(data), format_)
     known = (format_.name, format_.header) if format_ else (None, None)
     origin = Origin("b1", "access.log", "prefix", *known)
     edges = [0, *sorted(cuts), len(data)]
@@ -212,6 +237,9 @@ def read(
         for block in read_blocks(stream, start, end, len(data), block_bytes):
             if isinstance(block, Block):
                 outcome = judge.process(block, format_, origin)
+                if outcome.format is not format_:
+                    format_ = outcome.format
+                    origin = replace(origin, header=format_ and format_.header)
                 events = outcome.events.to_pylist()
                 for destination, rows in outcome.destinations.items():
                     assert {row["source_object"] for row in events[rows]} == {"access.log"}
@@ -259,7 +287,5 @@ def told(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def format_named(name: str) -> Format:
-    """A registered format."""
-    found = formats.named(name)
-    assert found is not None
-    return found
+    """A registered format, as it reads the writers' lines."""
+    return next(each for each in BOUND if each.name == name)

@@ -78,14 +78,17 @@ def test_every_golden_folder_is_of_a_format_and_complete(folder: Path) -> None:
 @EACH
 def test_the_format_is_told_from_the_log(folder: Path) -> None:
     data = (folder / "access.log").read_bytes()
-    assert sniff(io.BytesIO(data), len(data)) is format_of(folder)
+    found, wanted = sniff(io.BytesIO(data), len(data)), format_of(folder)
+    assert found is not None
+    assert wanted is not None
+    assert found.name == wanted.name
 
 
 @EACH
 def test_every_hit_has_all_its_fields(folder: Path) -> None:
-    format_ = format_of(folder)
-    assert format_ is not None
     data = (folder / "access.log").read_bytes()
+    format_ = sniff(io.BytesIO(data), len(data), format_of(folder))
+    assert format_ is not None
     assert hits_in(format_, data) == rows_in(folder, "expected.jsonl")
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
 import click
 
 from pipeline import __version__
 from pipeline.cli.check import check
+from pipeline.cli.formats import formats
 from pipeline.cli.group import PixelshipGroup
 from pipeline.cli.keys import keys
 from pipeline.cli.load import load
+from pipeline.cli.parse import parse
 from pipeline.cli.query import query
 from pipeline.cli.replay import replay
 from pipeline.cli.sign import sign
@@ -33,5 +40,22 @@ def main() -> None:
     """
 
 
-for command in (load, status, replay, unload, sign, check, keys, query):
+for command in (load, status, replay, unload, sign, check, parse, formats, keys, query):
     main.add_command(command)
+
+
+def run(words: Sequence[str] | None = None) -> None:
+    """The installed command. A run that failed ends as soon as it has said so.
+
+    Threads of Beam or of a client may still be waiting for something when a run is interrupted or
+    fails: Python would wait for them in turn, and what they do is safe to cut off at any moment.
+    """
+    try:
+        main(words)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int) or ended.code == 0:
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(ended.code)

@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.text import printable_line
 from pipeline.warehouses.contract import Report
 
 _MOST_FAULTS = 20
@@ -61,7 +62,7 @@ class LoadProgress:
 
 
 def print_balance(report: Report) -> None:
-    """Prints the balance sheet."""
+    """Prints the balance sheet; names from logs and clouds cannot move the terminal's cursor."""
     console = Console(highlight=False)
     if not report.batches:
         console.print(f"Nothing new: {_files(report.unchanged)} loaded before.")
@@ -75,19 +76,18 @@ def print_balance(report: Report) -> None:
     if report.unparked:
         _print_rows(console, "Loaded from parking", report.unparked)
     for destination, rows in sorted(report.parked.items()):
-        console.print(
-            Text(f"Parked: {rows:,} rows for {destination}: {report.parked_why[destination]}.")
-        )
+        why = report.parked_why[destination]
+        _print_line(console, f"Parked: {rows:,} rows for {destination}: {why}.")
     if report.waiting:
         console.print(f"Left for later: {_files(report.waiting)} written just now.")
     for each in report.quarantined[:_MOST_FAULTS]:
-        console.print(Text(f"Quarantined: {each.name} {each.why}."))
+        _print_line(console, f"Quarantined: {each.name} {each.why}.")
     if len(report.quarantined) > _MOST_FAULTS:
         console.print(
             f"Quarantined: {len(report.quarantined) - _MOST_FAULTS} more; --json tells all."
         )
     for fault in report.faults[:_MOST_FAULTS]:
-        console.print(Text(f"Damaged: {fault.object} at byte {fault.position:,}: {fault.fault}."))
+        _print_line(console, f"Damaged: {fault.object} at byte {fault.position:,}: {fault.fault}.")
     if len(report.faults) > _MOST_FAULTS:
         console.print(
             f"Damaged: {len(report.faults) - _MOST_FAULTS} places more; --json tells all."
@@ -111,7 +111,7 @@ def _sheet(report: Report) -> Table:
     fate = "views, loaded or parked" if report.parked else "views, loaded"
     table.add_row("accepted", f"{total.accepted:,}", fate)
     for destination, rows in sorted(report.destinations.items()):
-        table.add_row(Text(f"  {destination}"), f"{rows:,}", "", style="dim")
+        table.add_row(Text(f"  {printable_line(destination)}"), f"{rows:,}", "", style="dim")
     table.add_row("bot", f"{total.bot:,}", "verified views by machines: counted, not loaded")
     table.add_row("duplicate", f"{total.duplicate:,}", "views that were there already")
     table.add_row("not_pixel", f"{total.not_pixel:,}", "other paths, methods or statuses")
@@ -126,4 +126,8 @@ def _sheet(report: Report) -> Table:
 
 def _print_rows(console: Console, title: str, rows: dict[str, int]) -> None:
     for destination, count in sorted(rows.items()):
-        console.print(Text(f"{title}: {count:,} rows into {destination}."))
+        _print_line(console, f"{title}: {count:,} rows into {destination}.")
+
+
+def _print_line(console: Console, sentence: str) -> None:
+    console.print(Text(printable_line(sentence)))

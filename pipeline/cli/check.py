@@ -26,6 +26,7 @@ def check(urls: tuple[str, ...], as_json: bool, key_file: Path | None) -> None:
 
     from pipeline.check import check_urls
     from pipeline.options import Rules
+    from pipeline.repair.steps import undone
 
     rules = Rules(keys=key_ring_of(key_file))
     verdicts = check_urls(_read(urls), rules, int(time.time() * 1_000_000))
@@ -35,7 +36,10 @@ def check(urls: tuple[str, ...], as_json: bool, key_file: Path | None) -> None:
         )
     for verdict in () if as_json else verdicts:
         if verdict.counts:
-            click.echo(f"counts, into {verdict.destination}: {verdict.url}")
+            after = f" after a repair ({verdict.repair})" if verdict.repair else ""
+            click.echo(f"counts{after}, into {verdict.destination}: {verdict.url}")
+            if verdict.repair:
+                click.echo(f"    Broken by {undone(verdict.repair)}. Mend it where it is used.")
         else:
             click.echo(f"does not count ({verdict.reason}): {verdict.url}")
             click.echo(f"    {verdict.meaning[0].upper()}{verdict.meaning[1:]}. {verdict.remedy}")

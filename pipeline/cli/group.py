@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.text import printable
 from pipeline.errors import BalanceError, ServiceError, SetupError
 
 EXIT_INCOMPLETE = 1
@@ -24,7 +25,7 @@ EXIT_INTERRUPTED = 130
 
 class _Failure(click.ClickException):
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         setattr(self, "exit_code", exit_code)  # noqa: B010 - click declares it for the class
 
 
@@ -56,7 +57,7 @@ def _failure(error: BaseException, *, is_interrupted: bool) -> _Failure:
         return _Failure("A name or a value is not valid UTF-8: change it.", EXIT_SETUP)
     if isinstance(error, BalanceError):
         return _Failure(f"{error} Nothing was loaded; please report this.", EXIT_INTERNAL)
-    traceback.print_exception(error)
+    click.echo(printable("".join(traceback.format_exception(error))), err=True, nl=False)
     return _Failure("The run failed; running it again does no harm.", EXIT_INTERNAL)
 
 

@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
 from pipeline.cli.ring import DEFAULT_KEY_FILE
-from pipeline.cli.rules import format_of, rule_options, rules_of, take_rules
+from pipeline.cli.rules import format_of, map_files, rule_options, rules_of, take_rules
 from pipeline.cli.warehouse import loading_options, warehouse_of, warehouse_options
 from pipeline.errors import SetupError
 
@@ -73,7 +73,7 @@ def load(
         raise SetupError("Name a log file, a glob or a folder to load.")
     rules = take_rules(others)
     to = warehouse_of(warehouse, **others)
-    ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE))
+    ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE), *map_files(log_format))
     search = Search(patterns, ours, settle_s)
     if is_plan:
         _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)

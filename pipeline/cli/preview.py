@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.text import printable_line
 from pipeline.costs import PRICES_OF, Cost
 from pipeline.load import Preview
 
@@ -58,7 +59,7 @@ def show_preview(preview: Preview, cost: Cost | None, *, as_json: bool) -> None:
 
 def _print_some(console: Console, title: str, sentences: list[str]) -> None:
     for sentence in sentences[:_MOST_LINES]:
-        console.print(Text(f"{title}: {sentence}"))
+        console.print(Text(printable_line(f"{title}: {sentence}")))
     if len(sentences) > _MOST_LINES:
         console.print(f"{title}: {len(sentences) - _MOST_LINES:,} more; --json tells all.")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.text import printable
 from pipeline.errors import SetupError
 
 
@@ -41,11 +42,3 @@ def query(sql: str, path: Path) -> None:
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row))
     Console().print(table)
-
-
-def printable(value: object) -> str:
-    """A value as text that cannot move a terminal's cursor: control characters are escaped."""
-    text = "" if value is None else str(value)
-    return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
-    )

@@ -77,7 +77,7 @@ def _print(result: Replayed, *, is_plan: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from pipeline.cli.query import printable
+    from pipeline.cli.text import printable
 
     console = Console(highlight=False)
     if not result.chosen:
@@ -89,6 +89,9 @@ def _print(result: Replayed, *, is_plan: bool) -> None:
     for destination, rows in sorted(result.parked.items()):
         why = printable(result.parked_why[destination])
         console.print(Text(f"Parked: {rows:,} rows for {destination}: {why}."))
+    for name, rejects in sorted(result.maps.items()):
+        map_ = printable(name.partition(":")[2])
+        console.print(Text(f"Left alone: {rejects:,} that only the map {map_} can read. Name it: --format FILE.toml."))  # fmt: skip
     if is_plan:
         console.print("Nothing was written.")
 

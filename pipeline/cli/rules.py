@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.query import printable
 from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.cli.text import printable
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.options import AddressPolicy, Rules
 
 AUTO = "auto"
+_MAP = ".toml"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -24,7 +25,7 @@ def rule_options(command: _Command) -> _Command:
     """Adds `--format`, the keys, and the rules to a command."""
     for option in reversed(
         (
-            click.option("--format", "log_format", default=AUTO, show_default=True, metavar="NAME", help="The log format (see `pixelship formats`); told from the content by default."),
+            click.option("--format", "log_format", default=AUTO, show_default=True, metavar="NAME|MAP", help="The log format (see `pixelship formats`), or a map, as in FILE.toml; told from the content by default."),
             keys_option,
             click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
             click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable."),
@@ -37,15 +38,39 @@ def rule_options(command: _Command) -> _Command:
 
 
 def format_of(name: str) -> Format | None:
-    """The log format of a name; None for "auto". Raises SetupError."""
+    """The log format of a name, or of a map's file; None for "auto". Raises SetupError."""
+    return None if name == AUTO else chosen_format(name)
+
+
+def chosen_format(name: str) -> Format:
+    """The log format of a name, or of a map: a file whose name ends in .toml. Raises SetupError."""
     from pipeline import formats
 
-    if name == AUTO:
-        return None
+    if name.endswith(_MAP):
+        return _map_in(Path(name))
     if found := formats.named(name):
         return found
     known = ", ".join(each.name for each in formats.FORMATS)
-    raise SetupError(f"--format {printable(name)} is not known: choose one of {known}.")
+    raise SetupError(
+        f"--format {printable(name)} is not known: choose one of {known}, or name a map, as in FILE.toml."
+    )
+
+
+def map_files(name: str) -> tuple[Path, ...]:
+    """The map's file, where the format is a map: it is no log, wherever it lies."""
+    return (Path(name),) if name.endswith(_MAP) else ()
+
+
+def _map_in(path: Path) -> Format:
+    from pipeline.formats.maps import map_of
+
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SetupError(f"No map is at {path}: check the path.") from None
+    except OSError as error:
+        raise SetupError(f"The map {path} cannot be read: {error.strerror}.") from None
+    return map_of(data, str(path))
 
 
 def rules_of(

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.query import printable
+from pipeline.cli.text import printable
 from pipeline.model import Tally
 from pipeline.warehouses.maintenance import Status
 

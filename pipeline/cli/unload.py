@@ -60,7 +60,7 @@ def _print(result: Unloaded, *, is_plan: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from pipeline.cli.query import printable
+    from pipeline.cli.text import printable
 
     console = Console(highlight=False)
     if not result.objects:

@@ -1,30 +1,56 @@
 """PRX's pixel: `/i.gif?k=KEY&c=CANONICAL_URL&d=DATASET.TABLE&s=SIGNATURE`.
 
 Source: PRX's pixel tracker (checked 2026-11-21). Its reasons are `invalid` (here `unsigned`,
-`truncated` or `tampered`) and `no-data`, in this order; a blank `k`, `c` or `d` is no data.
+`unfilled-tag`, `truncated` or `tampered`) and `no-data`, in this order; a blank `k`, `c` or `d` is
+no data. What does not verify is mended where that can be (`pipeline.repair`).
 """
 
 from __future__ import annotations
+
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask, encode
+from pipeline.columns import Mask, Rows, encode
 from pipeline.destinations import is_permitted
 from pipeline.dialects.contract import Claims
 from pipeline.model import Reason
 from pipeline.options import Rules
 from pipeline.query import Parameters, parse_queries
-from pipeline.signing import NO_KEY, SIGNATURE, SIGNATURE_CHARS, messages
+from pipeline.repair.cuts import cut_reasons
+from pipeline.repair.ladder import mend
+from pipeline.repair.tags import holding_tags
+from pipeline.signing import NO_KEY, SIGNATURE, KeyRing, messages
 
 NAME = "prx"
 KEY, CANONICAL, DESTINATION = "k", "c", "d"
 
 
 def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
-    """Decodes and verifies query strings (distinct, binary, no nulls)."""
+    """Decodes and verifies query strings (distinct, binary, no nulls).
+
+    Those that fail are mended if a repair makes their signature fit; of the others it is found out
+    why they fail. A NUL is never an accident: what holds one is not mended.
+    """
+    claims = _claims(queries, rules)
+    failed = (claims.key_number == NO_KEY) & (claims.reason != Reason.NUL_BYTE)
+    if not failed.any():
+        return claims
+    rows = np.flatnonzero(failed)
+    mended = mend(queries.take(pa.array(rows)), lambda forms: _verifies(forms, rules.keys))
+    if len(mended.rows):
+        sound = replace(_claims(mended.queries, rules), repair=mended.repair, extras=mended.extras)
+        claims = _replaced(claims, rows[mended.rows], sound)
+    failed &= claims.key_number == NO_KEY
+    _diagnose(claims.reason, queries, np.flatnonzero(failed), rules)
+    return claims
+
+
+def _claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
+    """What query strings claim just as they are."""
     parameters = parse_queries(queries)
     signature = parameters.get(SIGNATURE)
     key_number = rules.keys.verify(messages(parameters), signature)
@@ -32,7 +58,6 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     has_data = ~_is_blank(key) & ~_is_blank(canonical) & ~_is_blank(destination)
     tests = (
         (Reason.UNSIGNED, _is_blank(signature)),
-        (Reason.TRUNCATED, (key_number == NO_KEY) & _is_cut(parameters, signature, queries)),
         (Reason.TAMPERED, key_number == NO_KEY),
         (Reason.NO_DATA, ~has_data),
         (Reason.BAD_DESTINATION, ~_is_permitted(destination, key_number, rules)),
@@ -45,16 +70,42 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     return Claims(reason, key_number, key, canonical, destination, params, none, none)
 
 
+def _verifies(queries: pa.BinaryArray, keys: KeyRing) -> Mask:
+    parameters = parse_queries(queries)
+    return keys.verify(messages(parameters), parameters.get(SIGNATURE)) != NO_KEY
+
+
+def _replaced(claims: Claims, rows: Rows, others: Claims) -> Claims:
+    """The claims with some rows (rising) taken from others."""
+    mask = np.zeros(len(claims.reason), np.bool_)
+    mask[rows] = True
+    columns = {}
+    for each in fields(Claims):
+        column, other = getattr(claims, each.name), getattr(others, each.name)
+        if isinstance(column, np.ndarray):
+            column[rows] = other
+        else:
+            column = pc.replace_with_mask(column, pa.array(mask), other)
+        columns[each.name] = column
+    return Claims(**columns)
+
+
+def _diagnose(
+    reason: npt.NDArray[np.int8], queries: pa.BinaryArray, failed: Rows, rules: Rules
+) -> None:
+    """Sets the reasons of query strings that seemed tampered with, and were cut or never filled in."""
+    rows = failed[np.isin(reason[failed], (Reason.TAMPERED, Reason.NOT_UTF8))]
+    if not len(rows):
+        return
+    broken = queries.take(pa.array(rows))
+    parameters = parse_queries(broken)
+    cut = cut_reasons(broken, parameters, (KEY, CANONICAL, DESTINATION), rules.paths)
+    found = np.where(holding_tags(parameters), np.int8(Reason.UNFILLED_TAG), cut)
+    reason[rows] = np.where(found, found, reason[rows])
+
+
 def _is_blank(values: pa.StringArray) -> Mask:
     return pc.equal(pc.binary_length(values), 0).fill_null(True).to_numpy(zero_copy_only=False)
-
-
-def _is_cut(parameters: Parameters, signature: pa.StringArray, queries: pa.BinaryArray) -> Mask:
-    """Whether the URL ends in half a signature or half an escape."""
-    is_short = pc.less(pc.binary_length(signature), SIGNATURE_CHARS).fill_null(False)
-    is_short = is_short.to_numpy(zero_copy_only=False) & parameters.is_last(SIGNATURE)
-    ends_in_escape = pc.match_substring_regex(queries, r"%[0-9A-Fa-f]?$")
-    return is_short | ends_in_escape.to_numpy(zero_copy_only=False)
 
 
 def _is_permitted(

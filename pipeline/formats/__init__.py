@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.formats.akamai import Akamai
+from pipeline.formats.alb import Alb
+from pipeline.formats.azure import AzureFrontDoor
+from pipeline.formats.caddy import Caddy
+from pipeline.formats.cloudflare import Cloudflare
+from pipeline.formats.cloudfront import CloudFront
+from pipeline.formats.cloudfront_json import CloudFrontJson
 from pipeline.formats.combined import Combined
 from pipeline.formats.contract import Format, Parsed, Quirks
+from pipeline.formats.fastly import Fastly
+from pipeline.formats.gcs_usage import GcsUsage
+from pipeline.formats.google_lb import GoogleLb
 from pipeline.formats.nginx_json import NginxJson
 from pipeline.formats.nginx_tsv import NginxTsv
+from pipeline.formats.s3 import S3
+from pipeline.formats.traefik import Traefik
 
-FORMATS: tuple[Format, ...] = (NginxTsv(), NginxJson(), Combined())
+FORMATS: tuple[Format, ...] = (
+    NginxTsv(),
+    CloudFront(),
+    CloudFrontJson(),
+    Cloudflare(),
+    GcsUsage(),
+    Alb(),
+    S3(),
+    GoogleLb(),
+    AzureFrontDoor(),
+    Akamai(),
+    Fastly(),
+    Caddy(),
+    Traefik(),
+    NginxJson(),
+    Combined(),
+)
 """Every format; on a tie in `detect` the earlier wins."""
 
 _SNIFF_LINES = 200

@@ -1,10 +1,11 @@
-"""The combined log of nginx and Apache, and nginx's `main` (combined with X-Forwarded-For).
+"""The combined log of nginx and Apache, nginx's `main` and Apache's `vhost_combined`.
 
 Source: https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format and
 https://httpd.apache.org/docs/2.4/mod/mod_log_config.html (checked 2026-11-21).
 Sample:
     1.2.3.4 - u [10/Feb/2012:16:42:07 -0500] "GET / HTTP/1.0" 301 368 "-" "Mozilla/5.0 (X11; …)"
-History: unchanged since NCSA's httpd. It has no request id and no cookie. nginx writes `"`, `\\` and
+History: unchanged since NCSA's httpd. It has no request id and no cookie. `main` adds
+X-Forwarded-For at the end, `vhost_combined` the host and its port at the start. nginx writes `"`, `\\` and
 control characters as `\\xXX`, Apache as `\\"`, `\\\\`, `\\n`, `\\t` and `\\xhh`; so a line without a
 backslash splits on its quotes, and the few with one are read singly.
 """
@@ -20,18 +21,23 @@ import pyarrow.compute as pc
 from pipeline.blocks import Lines
 from pipeline.columns import Mask, Rows, encode, none_where_absent
 from pipeline.formats.contract import Format, Parsed, Quirks, join, request_line_columns, requests
-from pipeline.formats.delimited import split_fields
+from pipeline.formats.delimited import matches, split_fields
 from pipeline.formats.times import from_clf
 
+_VHOST_BEFORE = r"^(?:\[[^\] ]{1,255}\]|[^ :\[]{1,255}):[0-9]{1,5} (?:[^-]|-[^ ])"
+_VHOST_PARTS = r"^(?P<host>\[[^\] ]*\]|[^ :\[]*):[0-9]+ (?P<rest>(?s:.*))$"
 _CODED = pa.dictionary(pa.int32(), pa.binary())
 _QUOTED = rb'"((?:[^"\\]|\\.)*)"'
+_VHOST = rb"(\[[^\]\" ]{1,255}\]|[^ :\"\[]{1,255}):[0-9]{1,5} (?!- )"
+"""The host that answered and its port; behind them the client, which is not `-` as an ident is."""
 _LINE = re.compile(
-    rb'([^ "]{1,255}) [^"]{1,512}? \[([^"\[\]]{1,40})\] '
+    b"(?:" + _VHOST + b"|(?!" + _VHOST.replace(b"(", b"(?:", 1) + b"))"
+    rb'([^ "]{1,255}) (?:[^"\\]|\\.){1,512}? \[([^"\[\]]{1,40})\] '
     + _QUOTED + rb" ([0-9]{3}) (?:[0-9]+|-) " + _QUOTED + b" " + _QUOTED
-    + b"(?: " + _QUOTED + b")?(?: .*)?",
+    + b"(?: " + _QUOTED + rb')?(?: (?:[^"]|"(?:[^"\\]|\\.)*")*)?',
     re.DOTALL,
 )  # fmt: skip
-_GROUPS = ("ip", "time", "request", "status", "referrer", "user_agent", "forwarded_for")
+_GROUPS = ("host", "ip", "time", "request", "status", "referrer", "user_agent", "forwarded_for")
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"v": b"\v"}
 _TIME_BYTES = len("[10/Feb/2012:16:42:07 -0500] ")
@@ -42,16 +48,16 @@ class Combined(Format):
 
     name = "combined"
     quirks = Quirks(
-        "nginx and Apache, combined (and nginx's main)",
+        "nginx and Apache, combined (and nginx's main, Apache's vhost_combined)",
         lateness="none: the line is written when the answer ends",
         order="by the end of the answer",
         delivery="exactly once",
-        lacks=("request id", "cookie", "host", "fractions of a second"),
+        lacks=("request id", "cookie", "host, but for vhost_combined", "fractions of a second"),
     )
 
     def recognises(self, line: bytes) -> bool:
         """The whole line must fit."""
-        return _LINE.fullmatch(line) is not None
+        return _match(line) is not None
 
     def parse(self, lines: Lines) -> Parsed:
         """Lines without a backslash by columns, the others singly."""
@@ -82,6 +88,7 @@ def _columns(
     prefix: pa.Array, request: pa.Array, numbers: pa.Array, *rest: pa.Array
 ) -> tuple[Mask, dict[str, pa.Array]]:
     """The pieces between quotes as columns, and which rows are in the format."""
+    host, prefix = _without_vhost(prefix)
     is_whole = pc.greater(pc.binary_length(prefix), _TIME_BYTES + 1)
     prefix = pc.if_else(is_whole, prefix, pa.scalar(b" " * (_TIME_BYTES + 2), pa.binary()))
     ip = pc.list_element(pc.split_pattern(prefix, " ", max_splits=1), 0)
@@ -103,17 +110,21 @@ def _columns(
     if more:
         is_fit &= encode(tail).is_in([b" "])
         column["forwarded_for"], tail = more
-    is_fit &= _matches(tail, r"^(?: |$)")
+    is_fit &= matches(tail, r"^(?: |$)")
     column = {name: none_where_absent(array) for name, array in column.items()}
     column |= request_line_columns(encode(request))
-    column |= {"ip": none_where_absent(ip), "status": status.dictionary()}
+    column |= {"host": host, "ip": none_where_absent(ip), "status": status.dictionary()}
     return is_fit, column | {"timestamp": from_clf(pc.binary_slice(prefix, 1 - _TIME_BYTES, -2))}
 
 
-def _matches(column: pa.Array, pattern: str) -> Mask:
-    coded = encode(column)
-    hit = pc.match_substring_regex(coded.values, pattern)
-    return coded.look_up(hit.to_numpy(zero_copy_only=False), False).astype(np.bool_)
+def _without_vhost(prefix: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The host that answered, null where it is not logged, and what stands behind it."""
+    is_vhost = pc.match_substring_regex(prefix, _VHOST_BEFORE)
+    if not pc.any(is_vhost, min_count=0).as_py():
+        return pa.nulls(len(prefix), prefix.type), prefix
+    parts = pc.extract_regex(prefix, _VHOST_PARTS)
+    host, rest = (pc.struct_field(parts, name) for name in ("host", "rest"))
+    return pc.if_else(is_vhost, host, None), pc.if_else(is_vhost, rest, prefix)
 
 
 def _singly(lines: Lines, rows: Rows) -> Parsed:

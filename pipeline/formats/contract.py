@@ -71,6 +71,10 @@ class Format(ABC):
         """The format as a log's first lines have it."""
         return self
 
+    def after(self, headers: Sequence[bytes]) -> Format:  # noqa: ARG002 - as above
+        """The format behind these lines, which `parse` found to speak of the file."""
+        return self
+
     @abstractmethod
     def recognises(self, line: bytes) -> bool:
         """Whether a line (without its newline) is in this format."""
@@ -78,6 +82,13 @@ class Format(ABC):
     @abstractmethod
     def parse(self, lines: Lines) -> Parsed:
         """The lines, none blank and none over the cap, as requests."""
+
+
+def behind(format_: Format, lines: Lines, parsed: Parsed) -> Format:
+    """The format as it is behind lines that it read: a header among them may name other columns."""
+    if not (format_.needs_header and len(parsed.header)):
+        return format_
+    return format_.after(lines.raw(parsed.header).to_pylist())
 
 
 def requests(line: Rows, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:

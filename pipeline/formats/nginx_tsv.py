@@ -49,7 +49,8 @@ class NginxTsv(Format):
     def recognises(self, line: bytes) -> bool:
         """A px1 line has the tag, the number of fields and the closing full stop."""
         fields = line.split(b"\t")
-        return len(fields) == len(_PLACES) and fields[0] == _TAG and fields[-1] == _END
+        is_ours = len(fields) == len(_PLACES) and fields[0] == _TAG and fields[-1] == _END
+        return is_ours and b"\0" not in line and b"\r" not in line
 
     def parse(self, lines: Lines) -> Parsed:
         """Columns straight from the tab-separated fields."""

@@ -47,6 +47,7 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "reason": None,
             "destination": "news.pageviews",
             "params": params,
+            "repair": None,
         },
         {
             "url": tampered,
@@ -54,6 +55,7 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "reason": "tampered",
             "destination": "news.pageviews",
             "params": params | {"k": "story-2"},
+            "repair": None,
         },
         {
             "url": "https://px.example.org/other",
@@ -61,9 +63,24 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "reason": "not-pixel",
             "destination": None,
             "params": {},
+            "repair": None,
         },
     ]
-    assert list(done.json[0]) == ["url", "counts", "reason", "destination", "params"]
+    assert list(done.json[0]) == ["url", "counts", "reason", "destination", "params", "repair"]
+
+
+def test_a_broken_url_that_counts_is_told_what_is_broken(pixelship: Pixelship) -> None:
+    broken = GOOD.replace("&", "&amp;") + '"'
+    done = pixelship("check", broken)
+    assert done.status == 0
+    assert done.stdout.splitlines() == [
+        f"counts after a repair (html-entities+trailing), into news.pageviews: {broken}",
+        "    Broken by HTML entities (&amp; for &), and a quote, bracket or other mark at its end. "
+        "Mend it where it is used.",
+    ]
+    (verdict,) = pixelship("check", "--json", broken).json
+    assert (verdict["counts"], verdict["repair"]) == (True, "html-entities+trailing")
+    assert verdict["params"]["k"] == "story-1"
 
 
 @pytest.mark.parametrize(
@@ -72,8 +89,12 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
         ("https://px.example.org/i.gif", Reason.UNSIGNED),
         ("https://px.example.org/i.gif?k=a&c=b&d=e.f", Reason.UNSIGNED),
         (GOOD.replace("story", "storx"), Reason.TAMPERED),
-        (GOOD + "&utm_source=mail", Reason.TAMPERED),
-        (GOOD.replace("&", "&amp;"), Reason.TAMPERED),
+        (GOOD + "&color=red", Reason.TAMPERED),
+        (GOOD.replace("story-1", "*%7CUNIQID%7C*"), Reason.UNFILLED_TAG),
+        (
+            "/i.gif?" + signed(c="https://e.org/" + "x" * 2000).decode()[:2041],
+            Reason.TRUNCATED_AT_2048,
+        ),
         ("https://px.example.org/i.gif?k=a&c=b&d=e.f&s=abc", Reason.TRUNCATED),
         (GOOD + "&k=again", Reason.DUPLICATE_PARAMETER),
         (GOOD + "&x=%00", Reason.NUL_BYTE),

@@ -79,3 +79,15 @@ def test_every_command_has_help_worth_reading(bare: Pixelship, name: tuple[str, 
 def test_the_command_is_installed_and_tells_its_version() -> None:
     done = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pixelship, version {__version__}\n"
+
+
+def test_a_run_that_fails_waits_for_no_thread_that_is_left() -> None:
+    code = (
+        "import threading; from pipeline.cli import run\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "run(['load'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.count("Error:")) == (2, 1)

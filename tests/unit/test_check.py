@@ -41,7 +41,27 @@ def test_a_url_that_counts() -> None:
         "reason": None,
         "destination": "news.pageviews",
         "params": {"k": "story-1", "c": "https://news.example.org/a", "d": "news.pageviews"},
+        "repair": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "repair"),
+    [
+        (URL.replace("&", "&amp;"), "html-entities"),
+        (URL + "&utm_source=mail", "trackers"),
+        (URL + '"', "trailing"),
+        (URL.replace("&", "&amp;") + "&amp;utm_source=mail", "html-entities+trackers"),
+    ],
+)
+def test_a_broken_url_that_counts_is_told_with_what_was_signed(url: str, repair: str) -> None:
+    assert check(url).to_json() == check(URL).to_json() | {"url": url, "repair": repair}
+
+
+def test_a_broken_url_may_still_not_count() -> None:
+    verdict = check("/i.gif?" + signed(d="nowhere").decode().replace("&", "&amp;"))
+    assert (verdict.reason, verdict.repair) == ("bad-destination", "html-entities")
+    assert verdict.destination == "nowhere"
 
 
 @pytest.mark.parametrize(
@@ -60,8 +80,8 @@ def test_a_url_that_counts() -> None:
         ("https://px.example.org/i.gif?", "unsigned"),
         (URL.replace("s=", "x="), "unsigned"),
         (URL.replace("story-1", "story-2"), "tampered"),
-        (URL.replace("&", "&amp;"), "tampered"),
-        (URL + "&utm_source=mail", "tampered"),
+        (URL + "&color=red", "tampered"),
+        (URL.replace("story-1", "{{id}}"), "unfilled-tag"),
         (URL[:50], "truncated"),
         (URL + "&k=story-1", "malformed"),
         (URL + "%00", "malformed"),

@@ -27,12 +27,15 @@ from tests.logs import (
     Hit,
     Reading,
     escape_default,
+    format_named,
     json_line,
     log,
+    log_in,
     main,
     read,
     signed,
     tsv,
+    vhost,
 )
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -40,7 +43,10 @@ VECTORS: list[dict[str, Any]] = json.loads(
 )
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 WRITERS = [(name, write) for name, writers in LINE_OF.items() for write in writers]
-ANY_FORMAT = pytest.mark.parametrize("write", [write for _, write in WRITERS])
+ANY_FORMAT = pytest.mark.parametrize(("name", "write"), WRITERS)
+ANY_SERVER = pytest.mark.parametrize(
+    "write", [*LINE_OF["nginx-tsv"], *LINE_OF["nginx-json"], *LINE_OF["combined"]]
+)
 
 
 def read_hits(*hits: Hit, rules: Rules = RULES) -> Reading:
@@ -72,7 +78,7 @@ def test_vectors_in_a_log_become_rows(vector: dict[str, Any]) -> None:
     assert read(log(line), Rules(key_ring(["another"]))).reasons == ["tampered"]
 
 
-@ANY_FORMAT
+@ANY_SERVER
 def test_a_view_becomes_a_row(write: Any) -> None:
     hit = Hit(
         referrer=b"https://News.example.org/x?y", uri=b"/i.gif?" + signed(k='\u00e9 "', more="x")
@@ -91,7 +97,7 @@ def test_a_view_becomes_a_row(write: Any) -> None:
         "city_geoname_id": None,
         "country_geoname_id": None,
         "event_id": "5f0c3a9be1" if has else "prefix-1",
-        "host": "px.example.org" if has else None,
+        "host": "px.example.org" if has or write is vhost else None,
         "browser": "Firefox",
         "browser_version": "130.0",
         "os": "Linux",
@@ -289,8 +295,8 @@ def test_blocks_without_requests(format_: formats.Format | None, data: bytes) ->
     ],
     ids=["no pixel", "unsigned", "bot", "no agent", "no address"],
 )
-def test_blocks_with_one_fate_alone(write: Any, hit: Hit) -> None:
-    reading = read(log(*[write(hit)] * 3))
+def test_blocks_with_one_fate_alone(name: str, write: Any, hit: Hit) -> None:
+    reading = read(log(*[write(hit)] * 3), format_=format_named(name))
     fates = reading.tally.to_json()
     assert fates.pop("lines") == 3
     counts = [*fates.pop("rejected").values(), *fates.values()]
@@ -346,5 +352,5 @@ def test_a_row_without_a_request_id_gets_one_of_its_place() -> None:
 def test_escapes_in_a_query_string_are_undone_before_it_is_verified() -> None:
     query = signed(k="\u00e9").replace(b"%C3%A9", b"\xc3\xa9")
     assert rb"\xC3\xA9" in escape_default(query)
-    for _, write in WRITERS:
-        assert read(log(write(Hit(uri=b"/i.gif?" + query)))).keys == ["é"]
+    for name, write in WRITERS:
+        assert read(log_in(name, write(Hit(uri=b"/i.gif?" + query)))).keys == ["é"]

@@ -10,7 +10,7 @@ import pytest
 from pipeline import engine, formats
 from pipeline.blocks import MOST_LINE_BYTES
 from pipeline.engine import sniff
-from tests.logs import LINE_OF, Hit, combined, log, small_steps, tsv
+from tests.logs import LINE_OF, Hit, combined, log, log_in, small_steps, tsv
 
 WRITERS = [(name, write) for name, writers in LINE_OF.items() for write in writers]
 
@@ -18,9 +18,9 @@ WRITERS = [(name, write) for name, writers in LINE_OF.items() for write in write
 @pytest.mark.parametrize(("name", "write"), WRITERS)
 def test_an_objects_format_is_told_from_its_lines(name: str, write: Any) -> None:
     for data in (
-        log(b"", b"#header", write(Hit())),
-        gzip.compress(log(write(Hit())) * 3),
-        write(Hit()),
+        log(b"", b"#header") + log_in(name, write(Hit())),
+        gzip.compress(log_in(name, *[write(Hit())] * 3)),
+        log_in(name, write(Hit()))[:-1],
     ):
         found = sniff(io.BytesIO(data), len(data))
         assert found is not None

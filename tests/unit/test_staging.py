@@ -15,6 +15,7 @@ from pipeline.model import Fault, LogObject, Tally
 from pipeline.sources import LocalFiles
 from pipeline.staging import Job, Staged, Stager, Work, split
 from tests.logs import GOOGLEBOT, RULES, Hit, combined, log, signed, tsv
+from tests.text_logs import CLOUDFRONT_HEADER, cloudfront
 
 LINES = [
     *(
@@ -91,6 +92,14 @@ def test_a_plain_file_is_cut_into_ranges_that_join(tmp_path: Path, size: int) ->
 def test_a_compressed_file_is_one_part_whatever_its_name(tmp_path: Path) -> None:
     item = save(tmp_path, "a.log", gzip.compress(LOG))
     assert ranges(list(split([item], LocalFiles().open, 10))) == [(0, item.size)]
+
+
+def test_a_log_whose_lines_need_a_header_is_one_part(tmp_path: Path) -> None:
+    item = save(tmp_path, "a.log", log(CLOUDFRONT_HEADER, cloudfront(Hit())))
+    assert ranges(list(split([item], LocalFiles().open, 10))) == [(0, item.size)]
+    plain = save(tmp_path, "b.log", log(tsv(Hit())))
+    chosen = formats.named("cloudfront")
+    assert ranges(list(split([plain], LocalFiles().open, 10, chosen))) == [(0, plain.size)]
 
 
 def test_of_a_grown_file_the_tail_is_cut(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pipeline import schemas
 from pipeline.errors import SetupError
 from pipeline.model import Batch
+from pipeline.warehouses import duckdb as duckdb_warehouse
 from pipeline.warehouses.duckdb import DuckDBWarehouse, connect
 from tests.logs import Hit, log, signed, tsv
 from tests.warehouses.conftest import DuckDBPlace, load
@@ -98,6 +99,23 @@ def test_what_is_no_duckdb_file_is_said_to_be_none(tmp_path: Path, make: Any, na
     assert "extension" not in str(raised.value)
     assert not list(tmp_path.glob("*.staging"))
     assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_a_file_that_could_only_be_half_made_is_made_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(path: Path) -> None:
+        path.write_bytes(b"half a file")
+        raise SetupError("IO Error: No space left on device")
+
+    place = DuckDBPlace(tmp_path / "it.duckdb")
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb_warehouse, "connect", fill_up)
+        with pytest.raises(SetupError, match=r"it\.duckdb cannot be made ready: .*No space left"):
+            DuckDBWarehouse(str(place.path)).__enter__()
+    assert not list(tmp_path.glob("it.duckdb*"))
+    load(place, save(place, ("one", "news.pageviews")))
+    assert ids(place, "news.pageviews") == ["one"]
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_long_rejects_are_judged_in_blocks(
     duckdb_place: DuckDBPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So memory is bounded; what comes of them does not depend on the blocks."""
-    monkeypatch.setattr("pipeline.replay.BLOCK_BYTES", 20_000)
+    monkeypatch.setattr("pipeline.replay._GROUP_BYTES", 20_000)
     lines = [of_old_key(f"{at}", referrer=b"x" * (at * 97 % 30_000)) for at in range(150)]
     load(duckdb_place, save(tmp_path, "a.log", log(*lines, b"junk")))
     with patch("pipeline.engine.Engine.process_lines", autospec=True) as process:

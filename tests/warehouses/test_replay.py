@@ -121,6 +121,17 @@ def test_a_replay_gives_what_a_first_load_would_have_given(place: Place, tmp_pat
     assert len(found) == 6
 
 
+def test_a_broken_url_is_mended_in_a_replay_as_in_a_load(place: Place, tmp_path: Path) -> None:
+    uri = b"/i.gif?" + signed("an older secret").replace(b"&", b"&amp;") + b"&amp;utm_source=mail"
+    load_by(place, RULES, save(tmp_path, "a.log", log(tsv(Hit(uri=uri, request_id=b"old")))))
+    assert ids(place) == []
+    assert replay(place, rules=BOTH).changes.rejected == Counter(tampered=-1)
+    assert_balanced(place)
+    (row,) = place.rows("news.pageviews")
+    assert (row["event_id"], row["key"]) == ("old", "story-1")
+    assert (row["repair"], row["extras"]) == ("html-entities+trackers", '{"utm_source":"mail"}')
+
+
 def test_a_second_replay_changes_nothing(place: Place, tmp_path: Path) -> None:
     load_by(place, RULES, save(tmp_path, "a.log", MIXED + log(of_old_key("old"))))
     replay(place, rules=BOTH)

@@ -71,7 +71,7 @@ REST = signed()[46:]
         (b"s=" + SIGNATURE[:42] + b"&" + REST, Reason.TAMPERED),
         (b"s=" + SIGNATURE + b"x&" + REST, Reason.TAMPERED),
         (b"s=" + SIGNATURE + b"&" + REST.replace(b"story-1", b"story-2"), Reason.TAMPERED),
-        (b"s=" + SIGNATURE + b"&" + REST + b"&utm_source=mail", Reason.TAMPERED),
+        (b"s=" + SIGNATURE + b"&" + REST + b"&color=red", Reason.TAMPERED),
         (b"s=" + SIGNATURE + b"&" + REST[:-3], Reason.TAMPERED),
         (signed(secret="another"), Reason.TAMPERED),
         (signed(k=""), Reason.NO_DATA),

@@ -57,6 +57,27 @@ def test_nginxs_main_adds_x_forwarded_for() -> None:
     assert read(SAMPLE + b' "-"') == ROW
 
 
+@pytest.mark.parametrize(
+    ("front", "host"),
+    [
+        (b"px.example.org:443 ", b"px.example.org"),
+        (b"203.0.113.9:8080 ", b"203.0.113.9"),
+        (b"[2001:db8::1]:80 ", b"[2001:db8::1]"),
+    ],
+)
+@pytest.mark.parametrize("ip", [b"1.2.3.4", b"2001:db8::7", b"client.example.org", b"-x"])
+def test_apaches_vhost_combined_tells_the_host(front: bytes, host: bytes, ip: bytes) -> None:
+    line = front + SAMPLE.replace(b"1.2.3.4", ip)
+    assert read(line) == {**ROW, "host": host, "ip": ip}
+    escaped = line.replace(b"theuser", rb"the \"user\"")
+    assert read(escaped) == {**ROW, "host": host, "ip": ip}
+
+
+@pytest.mark.parametrize("ip", [b"203.0.113.9:51234", b"[2001:db8::1]:51234", b"2001:db8::443"])
+def test_an_address_with_a_port_is_no_virtual_host(ip: bytes) -> None:
+    assert read(SAMPLE.replace(b"1.2.3.4", ip)) == {**ROW, "ip": ip}
+
+
 def test_fields_after_the_known_ones_are_allowed() -> None:
     assert read(SAMPLE + b" 0.003 TLSv1.3") == ROW
     assert read(SAMPLE + b' "10.0.0.1" 0.003 "h2" x') == {**ROW, "forwarded_for": b"10.0.0.1"}
@@ -102,6 +123,8 @@ def test_a_time_that_cannot_be_read_is_no_time() -> None:
         (SAMPLE.replace(b"1.2.3.4", b"-"), None),
         (SAMPLE.replace(b"theuser", b"a [strange] user name"), b"1.2.3.4"),
         (SAMPLE.replace(b" - theuser", b" -"), b"1.2.3.4"),
+        (SAMPLE.replace(b"theuser", rb"a \"quoted\" \\ user"), b"1.2.3.4"),
+        (SAMPLE.replace(b"theuser", rb"\xc3\xa9"), b"1.2.3.4"),
         (SAMPLE.replace(b" 368 ", b" - "), b"1.2.3.4"),
         (SAMPLE.replace(b"1.2.3.4", b"x" * 255), b"x" * 255),
     ],

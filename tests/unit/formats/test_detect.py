@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.formats import FORMATS, detect, named
-from tests.logs import LINE_OF, Hit
+from tests.logs import LINE_OF, Hit, log_in
 
 
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: format_.name)
@@ -11,8 +11,9 @@ def test_each_format_is_known_by_its_lines(format_: object) -> None:
     name = format_.name  # type: ignore[attr-defined]
     assert named(name) is format_
     for write in LINE_OF[name]:
-        found = detect([b"", b"rubbish", write(Hit())])
-        assert found is format_
+        found = detect([b"", b"rubbish", *log_in(name, write(Hit())).splitlines()])
+        assert found is not None
+        assert found.name == name
 
 
 def test_an_unknown_name_is_no_format() -> None:

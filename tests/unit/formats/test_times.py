@@ -5,7 +5,16 @@ from datetime import datetime, timezone
 import pyarrow as pa
 import pytest
 
-from pipeline.formats.times import TIMESTAMP, from_any, from_clf, from_epoch_s
+from pipeline.columns import encode
+from pipeline.formats.times import (
+    TIMESTAMP,
+    from_any,
+    from_clf,
+    from_date_and_time,
+    from_epoch,
+    from_epoch_s,
+    from_iso8601,
+)
 
 NOON_US = 1_763_726_400_000_000
 """2025-11-21 12:00:00 UTC."""
@@ -112,6 +121,11 @@ def test_the_common_log_formats_times(text: bytes | None, expected: int | None) 
         (b"2025-11-21T12:00:00.123+00:00", NOON_US + 123_000),
         (b"2025-11-21T12:00:00.1234567Z", NOON_US + 123_456),
         (b"2025-11-21T12:00:00.123456789Z", NOON_US + 123_456),
+        (b"2025-11-21T11:59:60Z", NOON_US),
+        (b"2025-11-21T13:29:60.25+01:30", NOON_US + 250_000),
+        (b"2025-11-21T11:59:60.9999999Z", NOON_US + 999_999),
+        (b"2025-11-21T11:59:61Z", None),
+        (b"2025-02-30T11:59:60Z", None),
         (b"2025-11-21T12:00:00", None),
         (b"2025-11-21", None),
         (b"2025-02-29T12:00:00Z", None),
@@ -125,6 +139,71 @@ def test_the_common_log_formats_times(text: bytes | None, expected: int | None) 
 )
 def test_iso_8601_needs_an_offset(text: bytes, expected: int | None) -> None:
     assert us(from_any(column(text))) == [expected]
+    among = column(b"2025-11-21T12:00:00.000001Z", text, None, b"2025-02-30T00:00:00Z")
+    assert us(from_iso8601(among)) == [NOON_US + 1, expected, None, None]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text", "expected"),
+    [
+        (1000, b"1763726400123", NOON_US + 123_000),
+        (1_000_000, b"1763726400123456", NOON_US + 123_456),
+        (1_000_000_000, b"1763726400123456789", NOON_US + 123_456),
+        (1000, b"0001763726400123", NOON_US + 123_000),
+        (1000, b"946684799999", None),
+        (1000, b"4102444799999", 4_102_444_799_999_000),
+        (1000, b"4102444800000", None),
+        (1000, b"9" * 18, None),
+        (1000, b"8" * 19, None),
+        (1_000_000_000, b"9" * 19, None),
+        (1_000_000, b"9" * 400, None),
+        (1_000_000, b"1763726400.5", None),
+        (1_000_000, b"-1763726400123456", None),
+        (1_000_000, b"1763726400123456\n", None),
+        (1_000_000, b" 1763726400123456", None),
+        (1_000_000, b"", None),
+        (1_000_000, b"\xff", None),
+        (1_000_000, None, None),
+    ],
+)
+def test_whole_numbers_since_1970(
+    per_second: int, text: bytes | None, expected: int | None
+) -> None:
+    assert us(from_epoch(column(text), per_second)) == [expected]
+    assert us(from_epoch(column(b"x", text, None), per_second)) == [None, expected, None]
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        (b"2025-11-21", b"12:00:00", NOON_US),
+        (b"2025-11-21", b"11:59:60", NOON_US),
+        (b"2024-02-29", b"00:00:00", 1_709_164_800_000_000),
+        (b"2025-02-29", b"00:00:00", None),
+        (b"2025-13-01", b"00:00:00", None),
+        (b"2025-00-01", b"00:00:00", None),
+        (b"2025-11-00", b"00:00:00", None),
+        (b"2025-11-21", b"24:00:00", None),
+        (b"2025-11-21", b"12:00:61", None),
+        (b"2025-11-21", b"12:60:00", None),
+        (b"2025/11/21", b"12:00:00", None),
+        (b"2025-11-21", b"12.00.00", None),
+        (b"2025-11-2", b"12:00:00", None),
+        (b"25-11-21", b"12:00:00", None),
+        (b"1999-12-31", b"23:59:59", None),
+        (b"2000-01-01", b"00:00:00", 946_684_800_000_000),
+        (b"2099-12-31", b"23:59:60", None),
+        (b"\xff" * 10, b"\xff" * 8, None),
+        (b"", b"", None),
+        (None, b"12:00:00", None),
+        (b"2025-11-21", None, None),
+    ],
+)
+def test_date_and_time_apart(date: bytes | None, time: bytes | None, expected: int | None) -> None:
+    dates = encode(column(b"2025-11-21", date, None))
+    times = encode(column(b"12:00:00", time, b"12:00:00"))
+    assert us(from_date_and_time(dates, times)) == [NOON_US, expected, None]
+    assert us(from_date_and_time(encode(column()), encode(column()))) == []
 
 
 def test_each_value_is_read_as_it_comes() -> None:
