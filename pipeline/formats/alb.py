@@ -57,7 +57,7 @@ _HEAD = (
 """Type, time, the balancer, client and target, three durations, two states, two sizes."""
 _TLS = r' [^ "]+ (?P<tls_version>[^ "]+) [^ "]+ '
 """The cipher, TLS, the target group."""
-_TRACE = r"^(?:Self=(?P<own>1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)|Root=(?P<only>1-[0-9a-f]{8}-[0-9a-f]{24})$)"
+_TRACE = r"^(?:Self=(?P<own>1-[0-9a-f]+-[0-9a-f]+)(?:;|$)|Root=(?P<only>1-[0-9a-f]+-[0-9a-f]+)$)"
 _QUOTED = r'"(?P<{}>(?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
     (

@@ -53,9 +53,7 @@ def _plain(
     return lambda query: (function(query), ())
 
 
-_SOFT_BREAK = re.compile(
-    rb"(?i)=(?:%0D|%0A|%09|%20|[\r\n\t ])*(?:%0A|%0D|[\r\n])(?:%20|%09|[ \t])*"
-)
+_SOFT_BREAK = re.compile(rb"(?i)=(?:%0D|%0A|%09|%20|[\r\n\t ])*(?:%0A|%0D|[\r\n])")
 _LINE_END = re.compile(rb"(?i)%0[AD]|[\r\n]")
 _IS_QUOTED = re.compile(rb"(?is)(?:^|[&;])[skcd]=3D.*[&;][skcd]=3D")
 
@@ -74,7 +72,10 @@ def _unquote_printable(query: bytes) -> bytes:
 
 
 def _join_lines(piece: bytes) -> bytes:
-    name, equals, value = piece.partition(b"=")
+    joined = _SOFT_BREAK.sub(b"", piece)
+    if b"=" in joined:
+        return joined
+    name, equals, value = piece.partition(b"=")  # a value that begins with a line's end
     return name + equals + _SOFT_BREAK.sub(b"", value)
 
 
