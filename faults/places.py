@@ -15,7 +15,7 @@ from emulators.object_store import ObjectStore
 from faults.contents import Tables, find_forgotten, read_bigquery, read_duckdb
 from faults.traffic import SECRET
 
-RETRY_S = 6.0
+RETRY_S = 20.0
 """For how long a run tries a failing call again: a matrix has no two minutes for each."""
 
 

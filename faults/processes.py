@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ _POLL_S = 0.001
 _TEMPORARY = "tmp"
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["faults.preload"])
+_ASKING = threading.Lock()
+"""Starting a process asks how all others are, and each one's status can be read just once."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ class Run:
         """Whether it has not ended."""
         if isinstance(self.process, subprocess.Popen):
             return self.process.poll() is None
-        return bool(self.process.is_alive())
+        with _ASKING:
+            return bool(self.process.is_alive())
 
     def wait(self, limit_s: float = LIMIT_S) -> Ended:
         """Waits for its end; a run that does not end in time is killed and has no status."""
@@ -163,8 +167,8 @@ class Run:
                 return self.process.wait(limit_s)
             except subprocess.TimeoutExpired:
                 return None
-        self.process.join(limit_s)
-        status: int | None = self.process.exitcode
+        has_ended = poll(lambda: not self.is_alive, limit_s)
+        status: int | None = self.process.exitcode if has_ended else None
         return status
 
 
@@ -188,7 +192,8 @@ def fork(
     variables = _prepare(folder, environment)
     order = child.Order(str(folder), tuple(words), variables, tuple(mischief))
     process = _FORKED.Process(target=child.main, args=(order,), daemon=True)
-    process.start()
+    with _ASKING:
+        process.start()
     return Run(folder, process)
 
 
