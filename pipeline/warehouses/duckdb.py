@@ -6,6 +6,7 @@ A view whose `event_id` is there already is a duplicate, within the batch and ag
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import uuid
@@ -47,6 +48,7 @@ from pipeline.warehouses.maintenance import RESOLVED, Status, check_replay
 
 _BOOKKEEPING = ("batches", "objects", "quarantine", "rejects", "bot_hits")
 _SCHEMA = "pixelship"
+_NEW = ".new"
 _MEMORY_LIMIT = "250MB"
 _THREADS = 1
 """Threads each compress row groups of their own when a batch is committed: with two, that takes
@@ -146,27 +148,28 @@ class DuckDBWarehouse(DuckDBMaintenance):
 
         One that a full disk left half made could never be opened again.
         """
-        whole, staging = self.path.resolve(), Path(self._staging)
-        new = staging / f"{uuid.uuid4().hex}.duckdb"
+        whole = self.path.resolve()
+        new = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}{_NEW}")
         if whole.exists():
             return
         try:
-            staging.mkdir(exist_ok=True)
             connect(new).close()
             with suppress(OSError):  # it is there by now, or files can have no second name here
                 whole.hardlink_to(new)
-        except (OSError, SetupError) as error:
+        except SetupError as error:
             if not whole.exists():
                 raise SetupError(f"{self.path} cannot be made ready: {first_line(error)}") from None
         finally:
-            with suppress(OSError):  # it was not made, or another run stages there
+            with suppress(OSError):
                 new.unlink()
-                staging.rmdir()
 
     def _make_ready(self) -> None:
         """An empty folder for shards, and the tables for bookkeeping."""
         shutil.rmtree(self._staging, ignore_errors=True)
         Path(self._staging).mkdir()
+        whole = self.path.resolve()
+        for left in whole.parent.glob(f".{glob.escape(whole.name)}.*{_NEW}"):  # by a killed run
+            left.unlink(missing_ok=True)
         for setting in (
             f"memory_limit = '{_MEMORY_LIMIT}'",
             f"threads = {_THREADS}",

@@ -113,9 +113,12 @@ def test_a_file_that_could_only_be_half_made_is_made_by_the_next_run(
         patch.setattr(duckdb_warehouse, "connect", fill_up)
         with pytest.raises(SetupError, match=r"it\.duckdb cannot be made ready: .*No space left"):
             DuckDBWarehouse(str(place.path)).__enter__()
-    assert not list(tmp_path.glob("it.duckdb*"))
+    assert not list(tmp_path.glob("*it.duckdb*"))
+    left = tmp_path / f".it.duckdb.killed{duckdb_warehouse._NEW}"
+    left.write_bytes(b"half a file")
     load(place, save(place, ("one", "news.pageviews")))
     assert ids(place, "news.pageviews") == ["one"]
+    assert not left.exists()
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_after_a_key_was_added_what_it_signed_is_loaded(place: Place, tmp_path: 
     assert result.to_json() | {"seconds": 0} == {
         "batches": ["00000002"], "chosen": 3, "accepted": 1, "bot": 1, "duplicate": 0, "not_pixel": 0,
         "header": 0, "resolved": {"tampered": 2}, "rejected": {"malformed": 1},
-        "destinations": {"news.pageviews": 1}, "parked": {}, "seconds": 0,
+        "destinations": {"news.pageviews": 1}, "parked": {}, "maps": {}, "seconds": 0,
     }  # fmt: skip
     assert ids(place) == ["new", "old"]
     (row,) = (row for row in place.rows("news.pageviews") if row["event_id"] == "old")
