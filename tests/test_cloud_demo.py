@@ -144,7 +144,7 @@ def test_an_interrupt_ends_it(shown: Shown) -> None:
     folder = Path(shown.variable("PIXELSHIP_KEYS")).parent
     assert folder.is_dir()
     shown.process.send_signal(signal.SIGINT)
-    said, _ = shown.process.communicate(timeout=30)
+    said, _ = shown.process.communicate(timeout=90)
     assert shown.process.returncode == 0, said
     assert "stopped" in said
     assert not folder.exists()

@@ -166,6 +166,33 @@ def test_a_bomb_of_short_lines(write: Callable[[Hit], bytes], tmp_path: Path) ->
     assert found["rejected"] == {"malformed": 500_000}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":[' + b'"",' * 20_000 + b'""]}',
+        b"{" + b'"":1,' * 12_000 + b'"a":1}',
+        b'{"a":[' + b"{}," * 20_000 + b"{}]}",
+    ],
+    ids=["strings", "keys", "objects"],
+)
+def test_a_bomb_of_json_lines_with_very_many_parts(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    good, count = log(json_line(Hit(uri=b"/i.gif?" + signed(k="a")))), (24 << 20) // len(line)
+    path.write_bytes(frame(good) + frame((line + b"\n") * count) + frame(good))
+    found = bounded(path)
+    assert found["keys"] == ["a", "a"]
+    assert (found["rejected"], found["not_pixel"]) == ({}, count)
+
+
+def test_a_bomb_of_empty_json_objects(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    good = log(json_line(Hit(uri=b"/i.gif?" + signed(k="a"))))
+    path.write_bytes(frame(good) + frame(b"{}\n{ }\n{,}\n" * 500_000) + frame(good))
+    found = bounded(path)
+    assert found["keys"] == ["a", "a"]
+    assert (found["rejected"], found["not_pixel"]) == ({"malformed": 500_000}, 1_000_000)
+
+
 def test_rejects_do_not_pile_up(tmp_path: Path) -> None:
     path = tmp_path / "short"
     path.write_bytes(frame(log(view("a"))) + frame(b"x\n" * 4_000_000))
@@ -179,11 +206,11 @@ def test_no_line_takes_long_to_refuse(format_: Format) -> None:
     cap = range(8000, MOST_LINE_BYTES + 1)
     longest = {line for case in CASES for line in case.data.split(b"\n") if len(line) in cap}
     assert len(longest) > 10
-    began = time.monotonic()
+    began = time.process_time()
     for line in longest:
         format_.recognises(line)
         format_.parse(lines_of(log(line, line, line, line)))
-    assert time.monotonic() - began < SECONDS / 10
+    assert time.process_time() - began < SECONDS / 10
 
 
 def test_cases_have_names_of_their_own() -> None:

@@ -19,7 +19,9 @@ _SHORT[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
 _DIGIT = np.full(256, -1, np.int32)
 _DIGIT[list(b"0123456789abcdef")] = range(16)
 _DIGIT[list(b"ABCDEF")] = range(10, 16)
-_EMPTY = np.zeros(6, np.uint8)
+_MOST_BYTES = 6
+_FEW = 500
+"""So many escapes are quicker cut out one by one."""
 
 
 def escapes(data: Bytes) -> Rows:
@@ -36,23 +38,22 @@ def escapes(data: Bytes) -> Rows:
 def unsound(data: Bytes, at: Rows, *, hex_bytes: bool) -> Rows:
     """Those of the escapes that are none of JSON's, and those of surrogates, halves or pairs.
 
-    `hex_bytes`: nginx's `\\xXX` is sound too.
+    The data are whole lines. `hex_bytes`: nginx's `\\xXX` is sound too.
     """
-    padded = np.append(data, _EMPTY)
-    code = _codes(padded, at)
+    code = _codes(data, at)
     is_sound = (code >= 0) & ~((code >= 0xD800) & (code < 0xE000))
     if not hex_bytes:
-        is_sound &= padded[at + 1] != ord("x")
+        is_sound &= data[at + 1] != ord("x")
     return at[~is_sound]
 
 
 def undo_escapes(values: pa.Array) -> pa.Array:
     """A binary column without nulls, all of whose escapes are sound, with them undone."""
     offsets, data = offsets_and_bytes(values)
-    if not (data == _BACKSLASH).any():
-        return values
     at = escapes(data)
-    code = _codes(np.append(data, _EMPTY), at)
+    if not len(at):
+        return values
+    code = _codes(data, at)
     kind = data[at + 1]
     is_byte = (code < 0x80) | (kind == ord("x"))
     is_two = ~is_byte & (code < 0x800)
@@ -66,24 +67,38 @@ def undo_escapes(values: pa.Array) -> pa.Array:
     undone[at[is_three]] = 0xE0 | code[is_three] >> 12
     undone[at[is_three] + 1] = 0x80 | code[is_three] >> 6 & 0x3F
     undone[at[is_three] + 2] = 0x80 | code[is_three] & 0x3F
-    is_kept = np.ones(len(data), np.bool_)
-    for place in range(1, 6):
-        is_kept[at[(written <= place) & (place < read)] + place] = False
-    gone = np.concatenate(([0], np.cumsum(read - written)))
-    offsets = offsets - gone[np.searchsorted(at, offsets)]
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(undone[is_kept])]
+    gone = np.zeros(len(offsets), np.int64)
+    np.add.at(gone, np.searchsorted(offsets, at, side="right"), read - written)
+    offsets = offsets - np.cumsum(gone)
+    left = _without(undone, at + written, at + read)
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(left)]
     return pa.Array.from_buffers(values.type, len(values), buffers)
 
 
-def _codes(padded: Bytes, at: Rows) -> npt.NDArray[np.int32]:
-    """The character (or byte) that each escape stands for; below 0 for what is no escape."""
-    kind = padded[at + 1]
+def _without(data: Bytes, start: Rows, end: Rows) -> Bytes:
+    """Bytes less those between places."""
+    if len(start) <= _FEW:
+        edges = zip([0, *end.tolist()], [*start.tolist(), len(data)], strict=True)
+        return np.concatenate([data[low:high] for low, high in edges])
+    is_kept = np.ones(len(data), np.bool_)
+    for place in range(_MOST_BYTES):
+        each = start + place
+        is_kept[each[each < end]] = False
+    return data[is_kept]
+
+
+def _codes(data: Bytes, at: Rows) -> npt.NDArray[np.int32]:
+    """The character (or byte) that each escape stands for; below 0 for what is no escape.
+
+    One that the data's end cuts off counts as none, where the last byte is no digit.
+    """
+    kind = data[at + 1]
     code = _SHORT[kind]
     for letter, digits in ((ord("u"), 4), (ord("x"), 2)):
         is_long = kind == letter
         if is_long.any():
             starts = at[is_long] + 2
-            each = [_DIGIT[padded[starts + place]] for place in range(digits)]
+            each = [_DIGIT[data.take(starts + place, mode="clip")] for place in range(digits)]
             number = np.zeros(len(starts), np.int32)
             for digit in each:
                 number = number * 16 + digit

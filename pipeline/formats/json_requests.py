@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.blocks import Lines
-from pipeline.columns import Coded, Mask, encode, on_values
+from pipeline.columns import Coded, Mask, encode, holding, on_values
 from pipeline.formats.contract import Parsed, requests, uri_columns
 from pipeline.formats.json_lines import PLAIN, Dialect, Path, read_json_lines, value_at
 
@@ -92,7 +92,13 @@ def bare_hosts(hosts: pa.Array) -> pa.Array:
 
 def bare_addresses(addresses: pa.Array) -> pa.Array:
     """Addresses as a plain column, without port and without IPv6's brackets."""
-    return pc.replace_substring_regex(plain(addresses), _ADDRESS, r"\1\2")
+    column = plain(addresses)
+    is_marked = holding(column, lambda data: (data == ord(":")) | (data == ord("[")))
+    if not is_marked.any():
+        return column
+    marked = pa.array(is_marked)
+    bare = pc.replace_substring_regex(column.filter(marked), _ADDRESS, r"\1\2")
+    return pc.replace_with_mask(column, marked, bare)
 
 
 def joined(separator: bytes, *columns: pa.Array) -> pa.Array:

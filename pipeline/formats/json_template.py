@@ -9,19 +9,21 @@ by their places alone.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask, Rows, encode
+from pipeline.columns import Mask, Rows, encode, offsets_and_bytes
+from pipeline.formats.json_escapes import Bytes, undo_escapes
 from pipeline.formats.json_object import SCALAR, Dialect, Path, read_object
 
 Places = npt.NDArray[np.int32]
@@ -29,8 +31,12 @@ Places = npt.NDArray[np.int32]
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^ \t{}\[\],:"]+', re.DOTALL)
 _SCALARS_TEXT = rf"\[[ \t]*(?:{SCALAR}[ \t]*(?:,[ \t]*{SCALAR}[ \t]*)*)?\]"
 _SCALARS = re.compile(_SCALARS_TEXT.encode())
-_MOST_QUOTES = 1000
-NOTHING = (b"null", b"-", b"")
+MOST_QUOTES = 1000
+"""Lines with more are read by their tokens."""
+_NOTHING = (b"null", b"-", b"")
+_KIND_OF_BYTE = np.full(256, 2, np.uint8)
+_KIND_OF_BYTE[list(b"0123456789")] = 0
+_KIND_OF_BYTE[ord(".")] = 1
 
 
 class Kind(str, Enum):
@@ -44,7 +50,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Texts:
-    """The text that lines stand in, and its quotes.
+    """The text that lines stand in, and quotes of it.
 
     `quotes` are the places of all that no backslash escapes; `first` says which of them is each
     line's first, `starts` and `ends` where each line starts and ends, its newline not counted.
@@ -56,8 +62,17 @@ class Texts:
     starts: Places
     ends: Places
 
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def line(self, row: int) -> bytes:
+        """One of the lines."""
+        return self.data[self.starts[row] : self.ends[row]]
+
     def rows(self, rows: Rows) -> Texts:
-        """Some of the lines."""
+        """Some of the lines, which ascend."""
+        if len(rows) == len(self):
+            return self
         return Texts(self.data, self.quotes, self.first[rows], self.starts[rows], self.ends[rows])
 
 
@@ -76,21 +91,21 @@ class Slot:
 
 @dataclass(frozen=True)
 class Filled:
-    """The lines that fill a template in, and their values by its slots.
+    """The lines that fill a template in, and their wanted values by its slots.
 
     `rows` counts the lines that were given.
     """
 
     rows: Rows
-    column: Callable[[int], pa.Array]
+    values: Mapping[int, pa.Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """The shape of lines with `width` quotes: `fixed` are the pieces before, between and after slots.
 
-    `values` says for each path that leads somewhere which slot it leads to; or gives its text, where
-    that is part of what is fixed; or None for an array or an object.
+    `values` says for each wanted path that leads somewhere which slot it leads to; or gives its text,
+    where that is part of what is fixed; or None for an array or an object.
     """
 
     width: int
@@ -101,35 +116,73 @@ class Template:
     def fill(self, texts: Texts) -> Filled:
         """Finds the lines that fill the template in; all have its number of quotes."""
         edges = self._edges(texts)
-        is_fit = (edges[1:] >= edges[:-1]).all(axis=0)
-        for place, piece in enumerate(self.fixed):
-            is_fit &= edges[2 * place + 1] - edges[2 * place] == len(piece)
+        is_fit = self._are_long_enough(edges)
         rows = np.flatnonzero(is_fit)
-        pieces = Pieces.of(texts.data, edges if is_fit.all() else edges[:, rows])
+        pieces = Pieces(texts.data, edges if len(rows) == len(texts) else edges[rows])
         is_same = pieces.are_fixed(b"".join(self.fixed))
-        for place, slot in enumerate(self.slots):
-            if slot.kind is not Kind.STRING:
-                is_same &= _matches(pieces.column(place), slot.kind.value)
+        for kind, slots in self._bare.items():
+            is_same &= _match(pieces.columns(slots), kind).reshape(len(slots), -1).all(axis=0)
         if not is_same.all():
             rows = rows[is_same]
-            pieces = Pieces.of(texts.data, edges[:, rows])
-        return Filled(rows, pieces.column)
+            pieces = Pieces(texts.data, edges[rows])
+        return Filled(rows, self._values(pieces, len(rows)))
+
+    def _values(self, pieces: Pieces, count: int) -> dict[int, pa.Array]:
+        strings, bare = self._wanted
+        column = undo_escapes(pieces.columns([*strings, *bare]))
+        column = _less_absent(column, len(strings) * count)
+        return {slot: column.slice(at * count, count) for at, slot in enumerate([*strings, *bare])}
 
     def _edges(self, texts: Texts) -> Places:
-        """Where each line's pieces start and end, by place in the line: its start, slots and end."""
-        edges = np.empty((2 * len(self.slots) + 2, len(texts.first)), np.int32)
-        edges[0], edges[-1] = texts.starts, texts.ends
-        for place, slot in enumerate(self.slots):
-            is_last = slot.quote + 1 == self.width
-            after = texts.ends if is_last else texts.quotes[texts.first + (slot.quote + 1)]
-            edges[2 * place + 1] = texts.quotes[texts.first + slot.quote] + (1 + slot.lead)
-            edges[2 * place + 2] = after - slot.trail
+        """Where each line's pieces start and end, a row a line: its start, slots and end."""
+        quotes, shifts = self._layout
+        edges = np.empty((len(texts), len(quotes) + 2), np.int32)
+        np.take(texts.quotes, texts.first[:, None] + quotes, out=edges[:, 1:-1], mode="clip")
+        edges[:, 1:-1] += shifts
+        edges[:, 0], edges[:, -1] = texts.starts, texts.ends
+        if self.slots and self.slots[-1].quote + 1 == self.width:
+            edges[:, -2] = texts.ends - self.slots[-1].trail
         return edges
+
+    def _are_long_enough(self, edges: Places) -> Mask:
+        """Which lines have fixed pieces of the right lengths, and no value that ends before it starts."""
+        lengths = edges[:, 1::2] - edges[:, ::2]
+        is_fit: Mask = (lengths == np.array([len(piece) for piece in self.fixed])).all(axis=1)
+        for place in itertools.chain(*self._bare.values()):
+            is_fit &= edges[:, 2 * place + 2] >= edges[:, 2 * place + 1]
+        return is_fit
+
+    @cached_property
+    def _bare(self) -> Mapping[Kind, Sequence[int]]:
+        """The slots of all but strings."""
+        by_kind: dict[Kind, list[int]] = {}
+        for at, slot in enumerate(self.slots):
+            if slot.kind is not Kind.STRING:
+                by_kind.setdefault(slot.kind, []).append(at)
+        return by_kind
+
+    @cached_property
+    def _wanted(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The slots whose values are wanted: those of strings, and of single values without quotes."""
+        slots = sorted({value for value in self.values.values() if isinstance(value, int)})
+        kinds = {slot: self.slots[slot].kind for slot in slots}
+        strings = [slot for slot in slots if kinds[slot] is Kind.STRING]
+        others = [slot for slot in slots if kinds[slot] not in (Kind.STRING, Kind.SCALARS)]
+        return strings, others
+
+    @cached_property
+    def _layout(self) -> tuple[Places, Places]:
+        """For the start and the end of each slot the quote it is reckoned from, and how far it is."""
+        last = self.width - 1
+        quotes = [(slot.quote, min(slot.quote + 1, last)) for slot in self.slots]
+        shifts = [(1 + slot.lead, -slot.trail) for slot in self.slots]
+        flat = [np.array(each, np.int32).reshape(-1) for each in (quotes, shifts)]
+        return flat[0], flat[1]
 
 
 def learn(line: bytes, dialect: Dialect, wanted: frozenset[Path]) -> Template | None:
     """The template that a line fills in; None if it is no object, or holds no quotes or very many."""
-    if not 0 < line.count(b'"') <= _MOST_QUOTES or read_object(line, dialect) is None:
+    if not 0 < line.count(b'"') <= MOST_QUOTES or read_object(line, dialect) is None:
         return None
     walk = _Walk(line, dialect, wanted)
     walk.read()
@@ -146,7 +199,7 @@ def learn(line: bytes, dialect: Dialect, wanted: frozenset[Path]) -> Template | 
             texts[value] = value.text(line)
     edges.append(len(line))
     pieces = tuple(line[edges[place] : edges[place + 1]] for place in range(0, len(edges), 2))
-    values = {path: texts[value] for path, value in walk.values.items()}
+    values = {path: texts[value] for path, value in walk.values.items() if path in wanted}
     return Template(len(walk.quotes), pieces, tuple(slots), values)
 
 
@@ -164,7 +217,7 @@ class _Found:
         return Slot(self.kind, self.quote, self.start - quotes[self.quote] - 1, after - self.end)
 
     def text(self, line: bytes) -> bytes | None:
-        is_nothing = self.kind is Kind.SCALARS or line[self.start : self.end] in NOTHING
+        is_nothing = self.kind is Kind.SCALARS or line[self.start : self.end] in _NOTHING
         return None if is_nothing else line[self.start : self.end]
 
 
@@ -239,19 +292,11 @@ class _Walk:
 class Pieces:
     """Lines cut at their edges: fixed pieces and values by turns, as an Arrow array over the text."""
 
-    def __init__(self, array: pa.BinaryArray, count: int, width: int) -> None:
-        self._array, self._width = array, width
-        self._first = np.arange(count) * width
-        self.column = cache(self._column)
-
-    @classmethod
-    def of(cls, data: bytes, edges: Places) -> Pieces:
-        """The pieces between edges that ascend along each line."""
-        width, count = edges.shape
-        offsets = np.ascontiguousarray(edges.T)
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        array = pa.Array.from_buffers(pa.binary(), max(offsets.size - 1, 0), buffers)
-        return cls(array, count, width)
+    def __init__(self, data: bytes, edges: Places) -> None:
+        count, self._width = edges.shape
+        buffers = [None, pa.py_buffer(np.ascontiguousarray(edges)), pa.py_buffer(data)]
+        self._array = pa.Array.from_buffers(pa.binary(), max(edges.size - 1, 0), buffers)
+        self._first = np.arange(0, count * self._width, self._width)
 
     def are_fixed(self, text: bytes) -> Mask:
         """Of which lines the fixed pieces, all of the right length, are together a text."""
@@ -262,12 +307,63 @@ class Pieces:
         is_same: Mask = (found.reshape(-1, len(text)) == wanted).all(axis=1)
         return is_same
 
-    def _column(self, slot: int) -> pa.Array:
-        """The value of each line at one slot."""
-        return self._array.take(pa.array(self._first + (2 * slot + 1)))
+    def columns(self, slots: Sequence[int]) -> pa.Array:
+        """The values of all lines at one slot, then those at the next, and so on."""
+        each = (2 * np.array(slots, np.int64) + 1)[:, None] + self._first
+        return self._array.take(pa.array(each.ravel()))
 
 
-def _matches(column: pa.Array, shape: str) -> Mask:
-    coded = encode(column)
-    hit = pc.match_substring_regex(coded.values, shape).to_numpy(zero_copy_only=False)
-    return coded.look_up(hit, False).astype(np.bool_)
+def _match(column: pa.Array, kind: Kind) -> Mask:
+    """Which values may fill slots of a kind."""
+    offsets, data = offsets_and_bytes(column)
+    if kind is Kind.SCALARS:
+        is_fit = np.zeros(len(column), np.bool_)
+    else:
+        is_fit = _are_plain_numbers(offsets, data)
+        for word in (b"true", b"false", b"null"):
+            is_fit[_holding(word, np.flatnonzero(~is_fit), offsets, data)] = True
+    if not is_fit.all():
+        others = np.flatnonzero(~is_fit)
+        coded = encode(column.take(pa.array(others)))
+        hit = pc.match_substring_regex(coded.values, kind.value).to_numpy(zero_copy_only=False)
+        is_fit[others] = coded.look_up(hit, False)
+    return is_fit
+
+
+def _are_plain_numbers(offsets: Rows, data: Bytes) -> Mask:
+    """Which values are numbers such as 0, 200 or 0.123: without sign or exponent."""
+    lengths = np.diff(offsets)
+    if not lengths.all():
+        return np.zeros(len(lengths), np.bool_)
+    first, last = offsets[:-1], offsets[1:] - 1
+    kinds = _KIND_OF_BYTE[data]
+    total = np.add.reduceat(kinds, first, dtype=np.int32)  # digits count 0, a dot 1, others 2
+    second = data[np.minimum(first + 1, last)]
+    has_lead = (data[first] == ord("0")) & (lengths > 1) & (second != ord("."))
+    is_plain: Mask = (total <= 1) & ~has_lead & (kinds[first] == 0) & (kinds[last] == 0)
+    return is_plain
+
+
+def _holding(word: bytes, rows: Rows, offsets: Rows, data: Bytes) -> Rows:
+    """Those of the values that are a word."""
+    at = offsets[rows]
+    rows = rows[offsets[rows + 1] - at == len(word)]
+    for place, byte in enumerate(word):
+        rows = rows[data[offsets[rows] + place] == byte]
+    return rows
+
+
+def _less_absent(column: pa.Array, strings: int) -> pa.Array:
+    """The values with words for nothing masked; the first so many of them are strings.
+
+    Nothing is copied, unlike by `none_where_absent`.
+    """
+    offsets, data = offsets_and_bytes(column)
+    lengths = np.diff(offsets)
+    is_absent = lengths == 0
+    is_absent[_holding(b"-", np.flatnonzero(lengths == 1), offsets, data)] = True
+    is_absent[_holding(b"null", np.arange(strings, len(lengths)), offsets, data)] = True
+    if not is_absent.any():
+        return column
+    is_valid = pa.py_buffer(np.packbits(~is_absent, bitorder="little"))
+    return pa.Array.from_buffers(column.type, len(column), [is_valid, *column.buffers()[1:]])

@@ -94,7 +94,7 @@ class Tokens:
         return are_objects
 
 
-def cut(data: bytes, quotes: Rows) -> tuple[Tokens, Mask]:
+def cut(data: bytes, quotes: Places) -> tuple[Tokens, Mask]:
     """Lines as tokens, and which of them are objects; of the others some may be so all the same.
 
     Each line holds an even number of quotes that no backslash escapes, at the places `quotes`.

@@ -297,6 +297,24 @@ def test_lines_of_many_shapes_are_read_side_by_side() -> None:
     assert set(records.values["b"].to_pylist()) == {b"2"}
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 30, 100, 1000])
+def test_pieces_of_any_size_give_the_same(
+    piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = (
+        b'{"a":"x%d","c":1}', b'{"a":"\\u00e9%d","c":1}', b'{"b":[%d,"y"]}', b'{"a":"%d","c" :1}', b'{"a":"%d}',
+        b'{"c":%d}', b'{"a":{"b":-%d}}', b"%d", b'{"a":"\\ud83d\\udce8%d"}', b'{"a":"\0%d"}',
+    )  # fmt: skip
+    lines = [shape % place for place in range(9) for shape in (*shapes, *shapes[:2] * 3)]
+    lines[5:5] = [b"{}", b" { } ", b"{ x}"]
+    expected = [by_json(line) for line in lines]
+    assert seen(lines) == expected
+    for name in ("_PIECE_BYTES", "_TOKENS_BYTES"):
+        monkeypatch.setattr(f"pipeline.formats.json_lines.{name}", piece_bytes)
+    assert seen(lines) == expected
+    assert seen(lines[::-1]) == expected[::-1]
+
+
 def test_nginx_takes_the_first_path_that_is_there() -> None:
     wanted = {"first": [("a",), ("b",)]}
     lines = lines_of(log(b'{"a":"-","b":"x"}', b'{"a":"-","b":"x"}', b'{"a":{},"b":"x","c":[]}'))
