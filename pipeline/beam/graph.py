@@ -22,6 +22,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline.beam import worker
+from pipeline.beam.memory import keep_freed_memory
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
 from pipeline.errors import ServiceError, SetupError
@@ -41,6 +42,7 @@ class Stage(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Makes what lives as long as the worker."""
+        keep_freed_memory()
         self._engine = Engine(self._job.rules)
         self._source = Anywhere()
         self._progress = ProgressFile(self._job.progress)
