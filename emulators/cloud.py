@@ -207,7 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="run the commands, then end")
     console = Console()
     is_once = parser.parse_args(arguments).once
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGINT):  # ignored in a job of the shell's background
+        signal.signal(number, signal.default_int_handler)
     try:
         os.chdir(ROOT)
         with running(console) as cloud:

@@ -1,6 +1,6 @@
 """Merge tags that a mailer or an ad server should have filled in, and did not.
 
-Source: the vendors' guides to personalisation and macros (checked 2026-11-21); `docs/repair.md`
+Source: the vendors' guides to personalisation and macros (as known in November 2026, not each looked up again); `docs/repair.md`
 lists the systems.
 """
 

@@ -4,7 +4,7 @@ A name in the list costs nothing where an author signed it: the URL then verifie
 repair is tried. Names are told without regard to case.
 
 Source: the parameters' own makers, as gathered by the lists of browsers and blockers that take
-them off (checked 2026-11-21).
+them off (as known in November 2026, not each looked up again).
 """
 
 from __future__ import annotations
