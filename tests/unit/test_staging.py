@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import formats, schemas
+from pipeline import blocks, formats, schemas
 from pipeline.engine import Engine
 from pipeline.model import Fault, LogObject, Tally
 from pipeline.sources import LocalFiles
 from pipeline.staging import Job, Staged, Stager, Work, split
-from tests.logs import GOOGLEBOT, RULES, Hit, combined, log, signed, tsv
+from tests.logs import GOOGLEBOT, RULES, Hit, combined, log, signed, small_steps, tsv
 from tests.text_logs import CLOUDFRONT_HEADER, cloudfront
 
 LINES = [
@@ -100,6 +100,18 @@ def test_a_log_whose_lines_need_a_header_is_one_part(tmp_path: Path) -> None:
     plain = save(tmp_path, "b.log", log(tsv(Hit())))
     chosen = formats.named("cloudfront")
     assert ranges(list(split([plain], LocalFiles().open, 10, chosen))) == [(0, plain.size)]
+
+
+def test_a_header_in_the_middle_holds_for_the_blocks_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_LINES", 1)
+    other = CLOUDFRONT_HEADER.replace(b"cs-bytes", b"cs-octets")
+    bad = cloudfront(Hit(uri=b"/i.gif?k=a"))
+    item = save(tmp_path, "a.log", log(CLOUDFRONT_HEADER, bad, other, bad))
+    with small_steps(64):
+        rows = Attempt(tmp_path, whole(item)).rows("rejects")
+    assert [row["header"] for row in rows] == [CLOUDFRONT_HEADER.decode(), other.decode()]
 
 
 def test_of_a_grown_file_the_tail_is_cut(tmp_path: Path) -> None:
