@@ -54,7 +54,7 @@ def test_emulators_need_no_network_to_begin_with_no_credentials_and_no_project(
     for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
     for name in ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name, "http://127.0.0.2:9")  # a process keeps a client for each
     assert gcp.storage_client().project == "emulated"
     client = gcp.bigquery_client("some-project", "EU")
     assert (client.project, client.location) == ("some-project", "EU")
