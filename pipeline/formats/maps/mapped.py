@@ -85,7 +85,7 @@ class Mapped(Format):
 
     def after(self, headers: Sequence[bytes]) -> Mapped:
         """The format behind lines that speak of the file."""
-        return replace(self, reader=self.reader.after(headers)) if self.needs_header else self
+        return replace(self, reader=self.reader.after(headers))
 
     def recognises(self, line: bytes) -> bool:
         """Whether the line is a request; maps are chosen, never told from the content."""

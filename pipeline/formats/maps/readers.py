@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -59,18 +59,26 @@ class Reader(Protocol):
         """The reader as a log's first lines have it."""
 
     def after(self, headers: Sequence[bytes]) -> Reader:
-        """The reader behind lines that speak of the file; asked only where a header is needed."""
+        """The reader behind lines that speak of the file."""
 
     def read(self, lines: Lines, wanted: Wanted) -> list[Found]:
         """The lines in parts."""
+
+
+_Same = TypeVar("_Same", bound="_WithoutHeader")
 
 
 class _WithoutHeader:
     needs_header = False
     header = None
 
-    def after(self, headers: Sequence[bytes]) -> Reader:
-        raise NotImplementedError("only a log with a header has lines that speak of the file")
+    def bound(self: _Same, lines: Sequence[bytes]) -> _Same:  # noqa: ARG002 - as the protocol says
+        """The same."""
+        return self
+
+    def after(self: _Same, headers: Sequence[bytes]) -> _Same:  # noqa: ARG002 - as the protocol says
+        """The same."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -78,10 +86,6 @@ class Json(_WithoutHeader):
     """One object a line."""
 
     dialect: Dialect = PLAIN
-
-    def bound(self, lines: Sequence[bytes]) -> Json:  # noqa: ARG002 - as the protocol says
-        """The same."""
-        return self
 
     def read(self, lines: Lines, wanted: Wanted) -> list[Found]:
         """The values at paths."""
@@ -104,10 +108,6 @@ class Pattern(_WithoutHeader):
     def expression(self) -> str:
         """The whole expression."""
         return "".join(self.parts)
-
-    def bound(self, lines: Sequence[bytes]) -> Pattern:  # noqa: ARG002 - as the protocol says
-        """The same."""
-        return self
 
     def read(self, lines: Lines, wanted: Wanted) -> list[Found]:
         """The groups of all lines at once, in time that grows with their bytes alone."""
@@ -155,7 +155,7 @@ class Delimited:
 
     def after(self, headers: Sequence[bytes]) -> Delimited:
         """The reader with the last of the headers; one that names no sound columns leaves none."""
-        for line in reversed(headers):
+        for line in reversed(headers) if self.needs_header else ():
             is_marked = bool(self.header_mark) and line.startswith(self.header_mark or b"")
             if is_marked or self._names(line):
                 return replace(self, header=line.decode("utf-8", "replace"))
