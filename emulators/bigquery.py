@@ -13,19 +13,18 @@ import urllib.request
 import uuid
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from emulators.install import ensure_environment
 from emulators.job_faults import JobFault
-from emulators.processes import Server
+from emulators.processes import Server, Stoppable
 
 __all__ = ["BigQuery", "JobFault"]
 
 CONTROL = "/_control"
 
 
-class BigQuery:
+class BigQuery(Stoppable):
     """A running BigQuery. Use it as a context manager: it stops at the end.
 
     `url` is what `BIGQUERY_EMULATOR_HOST` wants. `root` is the object store's folder of buckets.
@@ -41,19 +40,6 @@ class BigQuery:
 
         self._server = Server(command, f"{CONTROL}/health")
         self.url = self._server.url
-
-    def __enter__(self) -> BigQuery:
-        """The running server itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stops."""
-        self.stop()
 
     def fresh_project(self) -> str:
         """The id of a project that nobody has used."""

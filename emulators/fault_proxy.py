@@ -14,14 +14,13 @@ import json
 import sys
 import urllib.request
 from dataclasses import asdict
-from types import TracebackType
 from typing import Any
 
 from emulators.faults import Fault, Seen
-from emulators.processes import Server
+from emulators.processes import Server, Stoppable
 
 
-class FaultProxy:
+class FaultProxy(Stoppable):
     """A running fault proxy. Use it as a context manager: it stops at the end.
 
     `url` takes the place of the server's own in `STORAGE_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST`.
@@ -36,19 +35,6 @@ class FaultProxy:
 
         self._server = Server(command, "/_faults/health")
         self.url = self._server.url
-
-    def __enter__(self) -> FaultProxy:
-        """The running proxy itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stops."""
-        self.stop()
 
     def add(self, *faults: Fault) -> None:
         """Plans faults; the first that fits a request is the one that befalls it."""

@@ -7,10 +7,9 @@ import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 
 from emulators.install import NoEmulatorsError, ensure_environment
-from emulators.processes import LOOPBACK, Server
+from emulators.processes import LOOPBACK, Server, Stoppable
 
 PROJECT = "pixelship-emulated"
 _BINARIES = (
@@ -27,7 +26,7 @@ def find_binary() -> Path:
     return found
 
 
-class ObjectStore:
+class ObjectStore(Stoppable):
     """A running object store. Use it as a context manager: it stops at the end.
 
     `url` is what `STORAGE_EMULATOR_HOST` wants; `root` is the folder that `gs://BUCKET/NAME` lies
@@ -50,19 +49,6 @@ class ObjectStore:
 
         self._server = Server(command, "/_internal/healthcheck")
         self.url = self._server.url
-
-    def __enter__(self) -> ObjectStore:
-        """The running server itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stops."""
-        self.stop()
 
     def make_bucket(self, name: str) -> str:
         """Makes a bucket unless it is there; returns its name."""

@@ -8,14 +8,18 @@ import sys
 import tempfile
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from emulators.install import ROOT, NoEmulatorsError
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 60.0
 POLL_S = 0.02
+
+_Own = TypeVar("_Own", bound="Stoppable")
 
 _TETHER = Path(__file__).resolve().parent / "tether.py"
 
@@ -35,6 +39,22 @@ def is_answering(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+class Stoppable(ABC):
+    """What runs until it is stopped: at the end of a `with` block, or before."""
+
+    def __enter__(self: _Own) -> _Own:
+        """It itself, running."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stops."""
+        self.stop()
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stops. Twice is fine."""
 
 
 class Server:
