@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from emulators.faults import AFTER, BEFORE
+from emulators.faults import AFTER, BEFORE, STOP, Fault
 from faults import jobs, kills, machine, objects, owner, rivals, soup, wire
 from faults.bench import DONE, INCOMPLETE, SETUP, Bench
 
@@ -18,6 +18,14 @@ _SOUPS = 24
 DEDUPES = ("view", "merge", "off")
 
 Scenario = Callable[[Bench], None]
+
+_STOPPED_AT_JOBS = partial(
+    rivals.stand_still,
+    server="bigquery",
+    at=Fault(STOP, method="POST", path=r"/jobs\b"),
+    clears=False,
+)
+"""The request that puts a job in, of a run whose batch a rival finds open."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,9 @@ def all_cases(most_kills: int) -> list[Case]:
 
 def quick_cases() -> list[Case]:
     """A share of it that takes about a minute: something of each kind."""
-    still = partial(rivals.stand_still, server="store", when=AFTER, stride=40, clears=True)
+    still = partial(
+        rivals.stand_still, server="store", at=Fault(STOP, when=AFTER), stride=40, clears=True
+    )
     return [
         Case("SIGKILL at SQL statements", DUCKDB, partial(kills.at_every_statement, when=BEFORE, stride=29)),
         Case("SIGKILL at random", DUCKDB, partial(kills.at_random, kills=3)),
@@ -57,6 +67,7 @@ def quick_cases() -> list[Case]:
         Case("SIGKILL at requests to the store", BIGQUERY, partial(kills.at_every_request, server="store", when=AFTER, stride=26)),
         Case("SIGKILL at requests to BigQuery", BIGQUERY, partial(kills.at_every_request, server="bigquery", when=AFTER, stride=14), "merge"),
         Case("SIGSTOP, the log cleared meanwhile, SIGCONT", BIGQUERY, still),
+        Case("SIGSTOP at a load job, a rival, SIGCONT", BIGQUERY, partial(_STOPPED_AT_JOBS, stride=4)),
         Case("4 launchers at once", DUCKDB, partial(rivals.launch_at_once, launchers=4, rounds=1)),
         Case("4 launchers at once", BIGQUERY, partial(rivals.launch_at_once, launchers=4, rounds=1)),
         Case("many passing faults of the wire", BIGQUERY, partial(wire.many_at_random, rounds=1)),
@@ -113,11 +124,16 @@ def _rivals() -> Iterator[Case]:
     )
     for server in SERVERS:
         for when in (BEFORE, AFTER):
-            plain = partial(rivals.stand_still, server=server, when=when, stride=6, clears=False)
+            at = Fault(STOP, when=when)
+            plain = partial(rivals.stand_still, server=server, at=at, stride=6, clears=False)
             yield Case("SIGSTOP, a rival, SIGCONT", BIGQUERY, plain)
-            clears = partial(rivals.stand_still, server=server, when=when, stride=5, clears=True)
+            clears = partial(rivals.stand_still, server=server, at=at, stride=5, clears=True)
             yield Case("SIGSTOP, the log cleared meanwhile, SIGCONT", BIGQUERY, clears)
         yield Case("a dead run's request comes late", BIGQUERY, partial(rivals.come_late, server=server, stride=4))  # fmt: skip
+
+    yield Case(
+        "SIGSTOP at a load job, a rival, SIGCONT", BIGQUERY, partial(_STOPPED_AT_JOBS, stride=1)
+    )
 
 
 def _wire() -> Iterator[Case]:

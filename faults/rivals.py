@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from functools import partial
 
 from emulators.fault_proxy import FaultProxy
@@ -34,13 +35,13 @@ def launch_at_once(bench: Bench, launchers: int, rounds: int) -> None:
         bench.settle()
 
 
-def stand_still(bench: Bench, server: str, when: str, stride: int, clears: bool) -> None:
-    """SIGSTOP at a request; rivals finish (and clear the log away: `clears`); SIGCONT."""
+def stand_still(bench: Bench, server: str, at: Fault, stride: int, clears: bool) -> None:
+    """SIGSTOP at each request that fits `at`; rivals finish (and clear the log away: `clears`); SIGCONT."""
     proxy = proxy_of(bench, server)
     tidy = (SmallCheckpoints(1),) if clears else ()
     for skip in range(bench.chance.randrange(stride), LIMIT_STEPS, stride):
         bench.add()
-        proxy.add(Fault(STOP, skip=skip, when=when, seconds=LIMIT_S))
+        proxy.add(replace(at, action=STOP, skip=skip, seconds=LIMIT_S))
         victim = bench.start(*tidy)
         if not (
             victim.wait_until(lambda: any(proxy.hits())) and poll(partial(_stands, victim), LIMIT_S)
