@@ -61,7 +61,7 @@ def check_urls(urls: Sequence[str], rules: Rules, now_us: int) -> list[Verdict]:
     raw = pa.array(sent, pa.binary())
     rows = np.arange(len(urls))
     views = requests(rows, {**_browser(len(urls), now_us), **uri_columns(encode(raw))})
-    pixels = select_pixels(views, rules.paths)
+    pixels = select_pixels(views, rules.all_paths)
     judged = Engine(rules).judge(pixels, Lines(b"", rows, rows))
     lines = pixels.column("line").to_pylist()
     reasons = dict(zip(lines, first_reasons(judged, rules), strict=True))
@@ -86,7 +86,7 @@ def _claims(judged: Judged) -> Iterator[tuple[str | None, dict[str, str]]]:
     claims = judged.claims
     columns = (claims.key, claims.canonical, claims.destination, claims.params, claims.repair)
     rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
-    for at in judged.query.tolist():
+    for at in judged.claim.tolist():
         *named, params, repair = rows[at] if at != ABSENT else (None,) * len(columns)
         known = {name: text for name, text in zip("kcd", named, strict=True) if text is not None}
         yield repair, {**known, **json.loads(params or "{}")}
@@ -104,7 +104,7 @@ def _verdict(url: str, code: int | None, params: dict[str, str], rules: Rules) -
     url = url.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if code is None:
         meaning = "its path is no pixel's"
-        remedy = f"Use one of {', '.join(rules.paths)}."
+        remedy = f"Use one of {', '.join(rules.all_paths)}."
         return Verdict(url, False, NOT_PIXEL, meaning, remedy, destination, params)
     if code == 0:
         return Verdict(url, True, None, "", "", destination, params)

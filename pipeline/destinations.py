@@ -19,4 +19,9 @@ def is_permitted(destination: str, allow: Sequence[str] = ("*",)) -> bool:
     is_named = len(parts) == 2 and all(
         _NAME.fullmatch(part) and part.lower() not in _RESERVED for part in parts
     )
-    return is_named and any(fnmatchcase(destination, glob) for glob in allow)
+    return is_named and matches(destination, allow)
+
+
+def matches(destination: str, globs: Sequence[str]) -> bool:
+    """Whether one of some globs fits the destination."""
+    return any(fnmatchcase(destination, glob) for glob in globs)

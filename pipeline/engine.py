@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from pipeline import shape
 from pipeline.blocks import MOST_LINE_BYTES, Block, Lines, read_blocks
 from pipeline.columns import Rows, encode, to_text
-from pipeline.dialects import prx
+from pipeline.dialects import read_claims
 from pipeline.formats import Format, Parsed, detect
 from pipeline.formats.contract import NO_ROWS, behind, requests
-from pipeline.model import Reason, Tally
-from pipeline.options import Rules
+from pipeline.model import TIMESTAMP, Reason, Tally
+from pipeline.options import Rules, is_path
 from pipeline.shape import Judged, Origin, Reasons
 from pipeline.signing import NO_KEY
 from pipeline.transforms.addresses import client_addresses
@@ -78,12 +78,13 @@ class Engine:
         following = behind(format_, lines, parsed) if format_ else None
         if following is not format_:  # not every line's columns are those of one header
             origin = replace(origin, header=None)
-        judged = self.judge(select_pixels(parsed.requests, self._rules.paths), lines)
+        judged = self.judge(select_pixels(parsed.requests, self._rules.all_paths), lines)
         reasons = first_reasons(judged, self._rules)
         is_bot = (reasons == 0) & judged.agent.look_up(judged.agents.is_bot, False).astype(np.bool_)
-        views, destinations = shape.sort_by_destination(
-            judged, np.flatnonzero((reasons == 0) & ~is_bot)
+        views, bots = (
+            judged.hits(np.flatnonzero((reasons == 0) & such)) for such in (~is_bot, is_bot)
         )
+        views, destinations = shape.sort_by_destination(judged, views)
         rejects = [
             _rejects(every, too_long, Reason.TOO_LONG, origin),
             _rejects(lines, parsed.malformed, Reason.MALFORMED_LINE, origin),
@@ -91,14 +92,15 @@ class Engine:
         ]
         tally = Tally(
             lines=len(every),
+            extra_events=int((views.nth > 0).sum() + (bots.nth > 0).sum()),
             header=len(every) - len(too_long) - len(lines) + len(parsed.header),
             not_pixel=parsed.requests.num_rows - judged.requests.num_rows + len(parsed.other),
             accepted=len(views),
-            bot=int(is_bot.sum()),
+            bot=len(bots),
             rejected=_count_reasons(rejects),
         )
         events = shape.events(judged, views, origin, self._rules)
-        bot_hits = shape.bot_hits(judged, np.flatnonzero(is_bot), origin)
+        bot_hits = shape.bot_hits(judged, bots, origin)
         return Outcome(tally, events, destinations, rejects, bot_hits, following)
 
     def judge(self, pixels: pa.RecordBatch, lines: Lines) -> Judged:
@@ -106,11 +108,13 @@ class Engine:
         query = encode(pixels.column("query")).compact()
         agent = encode(pixels.column("user_agent")).compact()
         agent = agent.with_values(to_text(agent.values))
+        claimed = read_claims(query, encode(pixels.column("path")), self._rules)
         return Judged(
             requests=pixels,
             position=lines.position[pixels.column("line").to_numpy()],
-            query=query.codes,
-            claims=prx.read_claims(query.values, self._rules),
+            claim=claimed.first,
+            claims=claimed.claims,
+            counts=claimed.counts,
             agent=agent,
             agents=self._classifier.classify(agent.values),
             address=client_addresses(
@@ -122,7 +126,7 @@ class Engine:
 def first_reasons(judged: Judged, rules: Rules) -> Reasons:
     """For each request the first `Reason` against it, 0 where there is none."""
     none = np.int8(max(Reason) + 1)
-    claimed = np.append(judged.claims.reason, np.int8(Reason.UNSIGNED))[judged.query]
+    claimed = np.append(judged.claims.reason, np.int8(Reason.UNSIGNED))[judged.claim]
     tests = (
         (
             Reason.BAD_TIME,
@@ -176,13 +180,13 @@ def _all_malformed(lines: Lines) -> Parsed:
 
 def select_pixels(candidates: pa.RecordBatch, paths: tuple[str, ...]) -> pa.RecordBatch:
     """The requests that are views of a pixel: by path, method and status."""
-    wanted = {
-        "path": [path.encode() for path in paths],
-        "method": _METHODS,
-        "status": _STATUSES,
-    }
+    path = encode(candidates.column("path"))
     is_pixel = np.logical_and.reduce(
-        [encode(candidates.column(name)).is_in(values) for name, values in wanted.items()]
+        [
+            path.look_up(is_path(path.values, paths), False).astype(np.bool_),
+            encode(candidates.column("method")).is_in(_METHODS),
+            encode(candidates.column("status")).is_in(_STATUSES),
+        ]
     )
     return candidates if is_pixel.all() else candidates.filter(pa.array(is_pixel))
 
@@ -192,13 +196,13 @@ def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
     never = np.iinfo(np.int64).max
     times_us = [key.retired_at_us for key in rules.keys.keys]
     retired = np.array([never if time_us is None else time_us for time_us in [*times_us, None]])
-    number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.query]
+    number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.claim]
     time_us = judged.requests.column("timestamp").cast(pa.int64()).fill_null(0)
     return time_us.to_numpy(zero_copy_only=False) >= retired[number]
 
 
 def _rejects(lines: Lines, rows: Rows, reason: Reason, origin: Origin) -> pa.RecordBatch:
-    no_times = pa.nulls(len(rows), pa.timestamp("us", tz="UTC"))
+    no_times = pa.nulls(len(rows), TIMESTAMP)
     return shape.rejects(lines, rows, np.full(len(rows), reason, np.int8), no_times, origin)
 
 

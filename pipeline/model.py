@@ -7,6 +7,7 @@ metrics and of the `stage` column in `pixelship.rejects`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any
@@ -83,93 +84,104 @@ class Reason(IntEnum):
         "a signed parameter stands in the URL twice",
         "Give each parameter once.",
     )  # fmt: skip
+    BAD_DATA = (
+        8, "malformed", Stage.DECODE,
+        "the URL's data is no base64 of a JSON event, or of an array of them",
+        "Send the event as JSON, in base64, in the parameter data.",
+    )  # fmt: skip
     UNSIGNED = (
-        8, "unsigned", Stage.VERIFY,
-        "the URL carries no signature",
-        "Make the URL with `pixelship sign`.",
+        9, "unsigned", Stage.VERIFY,
+        "the URL carries no signature, and its destination takes no view without",
+        "Make the URL with `pixelship sign`; for another dialect's pixels see `signed_only` in pixelship.toml.",
     )  # fmt: skip
     UNFILLED_TAG = (
-        9, "unfilled-tag", Stage.VERIFY,
+        10, "unfilled-tag", Stage.VERIFY,
         "the URL holds a merge tag, such as {{id}} or [CACHEBUSTER], that nothing filled in",
         "Fill the tag in before signing, or sign with the tag as it stands and never fill it in.",
     )  # fmt: skip
     TRUNCATED_AT_255 = (
-        10, "truncated", Stage.VERIFY,
+        11, "truncated", Stage.VERIFY,
         "the URL was cut off at 255 bytes",
         "Make the database column or form field that holds the URL longer.",
     )  # fmt: skip
     TRUNCATED_AT_512 = (
-        11, "truncated", Stage.VERIFY,
+        12, "truncated", Stage.VERIFY,
         "the URL was cut off at 512 bytes",
         "Make the field of the mailer or ad server that holds the URL longer, or shorten the URL.",
     )  # fmt: skip
     TRUNCATED_AT_1024 = (
-        12, "truncated", Stage.VERIFY,
+        13, "truncated", Stage.VERIFY,
         "the URL was cut off at 1,024 bytes",
         "Make the field of the mailer or ad server that holds the URL longer, or shorten the URL.",
     )  # fmt: skip
     TRUNCATED_AT_2000 = (
-        13, "truncated", Stage.VERIFY,
+        14, "truncated", Stage.VERIFY,
         "the URL was cut off at 2,000 bytes",
         "Shorten the URL: old programs, and many that follow their rule of thumb, take no more.",
     )  # fmt: skip
     TRUNCATED_AT_2048 = (
-        14, "truncated", Stage.VERIFY,
+        15, "truncated", Stage.VERIFY,
         "the URL was cut off at 2,048 bytes",
         "Shorten the URL, or raise the limit of the proxy or the log: IIS takes no longer query.",
     )  # fmt: skip
     TRUNCATED_AT_2083 = (
-        15, "truncated", Stage.VERIFY,
+        16, "truncated", Stage.VERIFY,
         "the URL was cut off at 2,083 bytes",
         "Shorten the URL: Internet Explorer and old versions of Outlook take no more.",
     )  # fmt: skip
     TRUNCATED_AT_4096 = (
-        16, "truncated", Stage.VERIFY,
+        17, "truncated", Stage.VERIFY,
         "the URL was cut off at 4,096 bytes",
         "Shorten the URL, or raise the limit of the proxy or of what writes the log.",
     )  # fmt: skip
     TRUNCATED_AT_8192 = (
-        17, "truncated", Stage.VERIFY,
+        18, "truncated", Stage.VERIFY,
         "the URL was cut off at 8,192 bytes",
         "Shorten the URL: CloudFront and most web servers take no more.",
     )  # fmt: skip
     TRUNCATED = (
-        18, "truncated", Stage.VERIFY,
+        19, "truncated", Stage.VERIFY,
         "the URL was cut off: its signature or its last escape is incomplete",
         "Shorten the URL, or find what cuts it off.",
     )  # fmt: skip
     TAMPERED = (
-        19, "tampered", Stage.VERIFY,
+        20, "tampered", Stage.VERIFY,
         "the signature does not fit the URL: it was changed after signing, or signed with another key",
         "Sign the URL again just as it is to be used, with a key of this key ring.",
     )  # fmt: skip
     RETIRED_KEY = (
-        20, "retired-key", Stage.VERIFY,
+        21, "retired-key", Stage.VERIFY,
         "the key that signed the URL was retired before the view",
         "Sign the URL again with a present key.",
     )  # fmt: skip
     NO_DATA = (
-        21, "no-data", Stage.VERIFY,
-        "the URL lacks its key (k), its canonical URL (c) or its destination (d)",
-        "Sign a URL that has all three.",
+        22, "no-data", Stage.VERIFY,
+        "the URL lacks its key (k), its canonical URL (c) or its destination (d), or names no event",
+        "Sign a URL that has all three; of another dialect's pixels give the event or the key.",
     )  # fmt: skip
     NO_AGENT = (
-        22, "no-agent", Stage.CLASSIFY,
+        23, "no-agent", Stage.CLASSIFY,
         "the request names no user agent",
         "Nothing to mend: browsers and mail programs always send one.",
     )  # fmt: skip
     NO_IP = (
-        23, "no-ip", Stage.ENRICH,
+        24, "no-ip", Stage.ENRICH,
         "the log holds no address for the request",
         "Log the client's address, and name trusted proxies with --trusted-proxy.",
     )  # fmt: skip
+    UNKNOWN_TOKEN = (
+        25, "unknown-token", Stage.ROUTE,
+        "the URL names a token or write key that has no destination",
+        "Give the token a destination in pixelship.toml, and replay.",
+    )  # fmt: skip
     BAD_DESTINATION = (
-        24, "bad-destination", Stage.ROUTE,
+        26, "bad-destination", Stage.ROUTE,
         "the destination (d) is no permitted DATASET.TABLE",
         "Use DATASET.TABLE of letters, digits and _; check the key's scope and --allow.",
     )  # fmt: skip
 
 
+TIMESTAMP = pa.timestamp("us", tz="UTC")
 ABSENT = -1
 """The code of a missing value wherever a column is held as codes into distinct values."""
 
@@ -182,7 +194,7 @@ EDGE_NUMBERS = ("asn", "bot_score")
 REQUEST_SCHEMA = pa.schema(
     [
         pa.field("line", pa.int32(), nullable=False),
-        pa.field("timestamp", pa.timestamp("us", tz="UTC")),
+        pa.field("timestamp", TIMESTAMP),
         pa.field("method", _CODED),
         pa.field("host", _CODED),
         pa.field("path", _CODED),
@@ -255,15 +267,21 @@ class Fault:
         return {"object": self.object, "position": self.position, "fault": self.fault}
 
 
-COUNTS = ("lines", "header", "not_pixel", "accepted", "bot", "duplicate")
+FATES = ("header", "not_pixel", "accepted", "bot", "duplicate")
+"""What becomes of lines and events that are not rejected."""
+COUNTS = ("lines", "extra_events", *FATES)
 """The plain counts of a tally, as columns of `pixelship.objects` and keys of the balance sheet."""
 
 
 @dataclass
 class Tally:
-    """The balance sheet of a log object, or of many: lines = the sum of all fates."""
+    """The balance sheet of a log object, or of many: lines + extra events = the sum of all fates.
+
+    A line may hold several events: `extra_events` are those beyond the first of each.
+    """
 
     lines: int = 0
+    extra_events: int = 0
     header: int = 0
     not_pixel: int = 0
     accepted: int = 0
@@ -279,9 +297,9 @@ class Tally:
 
     @property
     def adds_up(self) -> bool:
-        """Whether every line has exactly one fate."""
-        fates = self.header + self.not_pixel + self.accepted + self.bot + self.duplicate
-        return self.lines == fates + sum(self.rejected.values())
+        """Whether every line, and every event beyond a line's first, has exactly one fate."""
+        fates = sum(getattr(self, name) for name in FATES)
+        return self.lines + self.extra_events == fates + sum(self.rejected.values())
 
     def to_json(self) -> dict[str, Any]:
         """The counts under the balance sheet's names, reasons sorted."""
@@ -290,7 +308,13 @@ class Tally:
         }
 
     @classmethod
+    def of(cls, counts: Iterable[int | None], rejected: Mapping[str, int]) -> Tally:
+        """A tally from a row of a ledger: its columns `COUNTS`, null for what older rows lack."""
+        plain = {name: count or 0 for name, count in zip(COUNTS, counts, strict=True)}
+        return cls(**plain, rejected=Counter(rejected))
+
+    @classmethod
     def from_json(cls, counts: dict[str, Any]) -> Tally:
         """The tally that `to_json` wrote."""
-        plain = {name: counts[name] for name in COUNTS}
+        plain = {name: counts.get(name, 0) for name in COUNTS}
         return cls(**plain, rejected=Counter(counts["rejected"]))

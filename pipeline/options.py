@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.columns import Mask
 from pipeline.signing import KeyRing
 
 AddressPolicy = Literal["mask", "keep", "drop"]
@@ -13,12 +19,26 @@ PIXEL_PATHS = ("/pixel.gif", "/i.gif", "/r.gif")
 
 
 @dataclass(frozen=True)
+class UnsignedDialect:
+    """A dialect whose URLs carry no signature: its name, its paths, and where its views go.
+
+    `destinations` are by the token that a URL names, or, of a dialect without tokens, the one of "".
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    destinations: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Rules:
     """The rules by which the engine judges requests.
 
-    `paths` are the pixel's; `trusted_proxies` are networks (CIDR) whose X-Forwarded-For is
-    believed; `addresses` says what is stored of a visitor's address; `allow` are globs of
-    permitted destinations.
+    `paths` are those of signed pixels, in which a `*` at the end stands for any rest;
+    `trusted_proxies` are networks (CIDR) whose X-Forwarded-For is believed; `addresses` says what is
+    stored of a visitor's address; `allow` are globs of permitted destinations, `signed_only` of those
+    that take no unsigned views; `default_dataset` is that of bare table names; `unsigned` are the
+    dialects without signatures that are spoken too.
     """
 
     keys: KeyRing = field(default_factory=KeyRing)
@@ -26,3 +46,22 @@ class Rules:
     trusted_proxies: tuple[str, ...] = ()
     addresses: AddressPolicy = "mask"
     allow: tuple[str, ...] = ("*",)
+    signed_only: tuple[str, ...] = ()
+    default_dataset: str | None = None
+    unsigned: tuple[UnsignedDialect, ...] = ()
+
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        """The paths of all dialects."""
+        return (*self.paths, *(path for dialect in self.unsigned for path in dialect.paths))
+
+
+def is_path(paths: pa.BinaryArray, wanted: Sequence[str]) -> Mask:
+    """Which of some paths are wanted; a `*` at the end of a wanted one stands for any rest."""
+    whole = [path.encode() for path in wanted if not path.endswith("*")]
+    found = pc.is_in(paths, value_set=pa.array(whole, paths.type))
+    for path in wanted:
+        if path.endswith("*"):
+            found = pc.or_(found, pc.starts_with(paths, path[:-1].encode()))
+    mask: Mask = found.to_numpy(zero_copy_only=False).astype(np.bool_)
+    return mask

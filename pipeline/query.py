@@ -83,6 +83,13 @@ class Parameters:
         lists = pa.ListArray.from_arrays(pa.array(offsets), pairs)
         return pc.binary_join_element_wise(whole[0], pc.binary_join(lists, ","), whole[1], "")
 
+    def as_object(self) -> pa.StringArray:
+        """One JSON object for each query string; null where it has no parameters."""
+        if not len(self.row):
+            return pa.nulls(self.count, pa.string())
+        texts = self.as_json(('"', '":"', '"'), ("{", "}"))
+        return pc.if_else(pc.equal(texts, "{}"), pa.scalar(None, pa.string()), texts)
+
 
 def _json_text(texts: pa.StringArray) -> pa.StringArray:
     """What stands between the quotes of a JSON string; past ASCII nothing is escaped."""

@@ -265,7 +265,7 @@ def _is_pixel(lines: Lines, format_: Format, rules: Rules) -> Mask:
     and a forgotten `--path` must not cost them.
     """
     requests = format_.parse(lines).requests
-    pixels = select_pixels(requests, rules.paths)
+    pixels = select_pixels(requests, rules.all_paths)
     is_pixel = np.ones(len(lines), np.bool_)
     is_pixel[requests.column("line").to_numpy()] = False
     is_pixel[pixels.column("line").to_numpy()] = True

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.model import TIMESTAMP
+
 _ARROW = {
     "STRING": pa.string(),
     "INTEGER": pa.int64(),
-    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    "TIMESTAMP": TIMESTAMP,
     "BYTES": pa.binary(),
 }
 

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from pipeline import schemas
 from pipeline.blocks import Lines
 from pipeline.columns import Coded, Codes, Rows, encode, to_text
-from pipeline.dialects import prx
 from pipeline.dialects.contract import Claims
 from pipeline.model import ABSENT, EDGE_NUMBERS, EDGE_TEXTS, Reason
 from pipeline.options import Rules
@@ -58,52 +57,84 @@ class Origin:
 class Judged:
     """A block's pixel requests with all that was found out about them.
 
-    `query`, `agent` and `address` are columns of the requests as codes: into the rows of `claims`,
-    into those of `agents`, and into addresses in full. `position` is where each line starts.
+    `claim`, `agent` and `address` are columns of the requests as codes: into the rows of `claims`,
+    the first of each request's; into those of `agents`; and into addresses in full. `position` is
+    where each line starts. `counts` says for a first claim how many there are (None: one each).
     """
 
     requests: pa.RecordBatch
     position: npt.NDArray[np.int64]
-    query: Codes
+    claim: Codes
     claims: Claims
+    counts: Codes | None
     agent: Coded
     agents: Agents
     address: Coded
 
-    def by_query(self, rows: Rows, values: pa.Array) -> Coded:
-        """A column of some requests from one value for each query string."""
-        return Coded(values, self.query[rows]).with_values(values)
+    def hits(self, rows: Rows) -> Hits:
+        """The events of some requests."""
+        claim = self.claim[rows].astype(np.int64)
+        if self.counts is None or (self.counts[claim] == 1).all():
+            return Hits(rows, claim, np.zeros(len(rows), np.int64))
+        counts = self.counts[claim]
+        ends = np.cumsum(counts, dtype=np.int64)
+        nth = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+        return Hits(np.repeat(rows, counts), np.repeat(claim, counts) + nth, nth)
 
 
-def sort_by_destination(judged: Judged, rows: Rows) -> tuple[Rows, dict[str, slice]]:
-    """The rows in the order of their destinations, and which are whose."""
+@dataclass(frozen=True)
+class Hits:
+    """Events of requests: the request's row, the claim's, and how many of the request came before."""
+
+    request: Rows
+    claim: Rows
+    nth: Rows
+
+    def __len__(self) -> int:
+        return len(self.request)
+
+    def by_claim(self, values: pa.Array) -> Coded:
+        """A column of the events from one value for each claim."""
+        return Coded(values, self.claim.astype(np.int32)).with_values(values)
+
+    def rows(self, rows: Rows) -> Hits:
+        """Some of them, in the order given."""
+        return Hits(self.request[rows], self.claim[rows], self.nth[rows])
+
+
+def sort_by_destination(judged: Judged, hits: Hits) -> tuple[Hits, dict[str, slice]]:
+    """The events in the order of their destinations, and which are whose."""
     coded = encode(judged.claims.destination)
-    codes = coded.codes[judged.query[rows]]
+    codes = coded.codes[hits.claim]
     order = np.argsort(codes, kind="stable")
     found, starts = np.unique(codes[order], return_index=True)
-    ends = np.append(starts, len(rows))[1:]
+    ends = np.append(starts, len(hits))[1:]
     names = coded.values.take(pa.array(found)).to_pylist()
     slices = {name: slice(int(a), int(b)) for name, a, b in zip(names, starts, ends, strict=True)}
-    return rows[order], slices
+    return hits.rows(order), slices
 
 
-def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.RecordBatch:
-    """Some requests as rows of `schemas/event.json`, text as dictionaries where it repeats."""
+def events(judged: Judged, hits: Hits, origin: Origin, rules: Rules) -> pa.RecordBatch:
+    """Events as rows of `schemas/event.json`, text as dictionaries where it repeats."""
+    rows = hits.request
     taken = judged.requests.select(list(_TAKEN)).take(pa.array(rows))
-    agent, address = judged.agent.rows(rows), judged.address.rows(rows)
+    agent, address = judged.agent.rows(rows), _address(judged, hits)
     referrer = _text(taken.column("referrer"))
-    cookie = to_text(taken.column("cookie_pxid"))
     claims, agents = judged.claims, judged.agents
+    cookie = to_text(taken.column("cookie_pxid"))
+    known = pc.coalesce(hits.by_claim(claims.user_id).plain(), cookie)
     key_ids = pa.array([key.id for key in rules.keys.keys], pa.string())
     columns: Mapping[str, _Column] = {
         "timestamp": taken.column("timestamp"),
-        "user_id": user_ids(cookie, agent.plain(), address.plain(), referrer.plain()),
-        "key": judged.by_query(rows, claims.key),
-        "canonical": judged.by_query(rows, claims.canonical),
+        "user_id": user_ids(known, agent.plain(), address.plain(), referrer.plain()),
+        "key": hits.by_claim(claims.key),
+        "canonical": hits.by_claim(claims.canonical),
         "remote_agent": agent,
         "remote_referrer": referrer,
         "remote_ip": address.with_values(mask_addresses(address.values, rules.addresses)),
-        "event_id": _event_ids(taken.column("request_id"), judged.position[rows], origin),
+        "event_id": _event_ids(taken.column("request_id"), judged.position[rows], hits.nth, origin),
+        "client_time": claims.client_time.take(pa.array(hits.claim)),
+        "send_id": hits.by_claim(claims.send_id),
         "host": _text(taken.column("host")),
         "browser": agent.with_values(agents.browser),
         "browser_version": agent.with_values(agents.browser_version),
@@ -111,11 +142,11 @@ def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.Recor
         "os_version": agent.with_values(agents.os_version),
         "device": agent.with_values(agents.device),
         "referrer_host": referrer.with_values(referrer_hosts(referrer.values)),
-        "params": judged.by_query(rows, claims.params),
-        "extras": judged.by_query(rows, claims.extras),
-        "dialect": prx.NAME,
-        "repair": judged.by_query(rows, claims.repair),
-        "key_id": Coded(key_ids, claims.key_number.astype(np.int32)[judged.query[rows]]),
+        "params": hits.by_claim(claims.params),
+        "extras": hits.by_claim(claims.extras),
+        "dialect": encode(claims.dialect).rows(hits.claim),
+        "repair": hits.by_claim(claims.repair),
+        "key_id": Coded(key_ids, claims.key_number.astype(np.int32)[hits.claim]),
         **{name: _text(taken.column(name)) for name in EDGE_TEXTS},
         **{name: _number(taken.column(name)) for name in EDGE_NUMBERS},
         "batch": origin.batch,
@@ -125,19 +156,27 @@ def events(judged: Judged, rows: Rows, origin: Origin, rules: Rules) -> pa.Recor
     return _batch("event", len(rows), columns)
 
 
-def bot_hits(judged: Judged, rows: Rows, origin: Origin) -> pa.RecordBatch:
-    """Some requests counted by hour, destination and rule, as rows of `schemas/bot_hits.json`."""
+def _address(judged: Judged, hits: Hits) -> Coded:
+    """The addresses of events, but of those that are to be stored without."""
+    address = judged.address.rows(hits.request)
+    hidden = judged.claims.hides_address[hits.claim]
+    return Coded(address.values, np.where(hidden, np.int32(ABSENT), address.codes))
+
+
+def bot_hits(judged: Judged, hits: Hits, origin: Origin) -> pa.RecordBatch:
+    """Events counted by hour, destination and rule, as rows of `schemas/bot_hits.json`."""
+    rows = hits.request
     times = judged.requests.column("timestamp").take(pa.array(rows))
     hour = pc.multiply(pc.divide(times.cast(pa.int64()), _HOUR_US), _HOUR_US).cast(times.type)
-    hits = pa.table(
+    table = pa.table(
         {
             "hour": hour,
-            "destination": judged.by_query(rows, judged.claims.destination).plain(),
+            "destination": hits.by_claim(judged.claims.destination).plain(),
             "rule": judged.agent.rows(rows).with_values(judged.agents.rule).plain(),
         }
     )
-    counted = hits.group_by(hits.column_names).aggregate([([], "count_all")]).combine_chunks()
-    columns = {name: counted.column(name).combine_chunks() for name in hits.column_names}
+    counted = table.group_by(table.column_names).aggregate([([], "count_all")]).combine_chunks()
+    columns = {name: counted.column(name).combine_chunks() for name in table.column_names}
     count = counted.column("count_all").combine_chunks()
     return _batch(
         "bot_hits",
@@ -164,13 +203,21 @@ def rejects(
     return _batch("rejects", len(rows), {**columns, **texts})
 
 
-def _event_ids(request_id: pa.Array, position: npt.NDArray[np.int64], origin: Origin) -> pa.Array:
-    """The edge's request id, else the log object's hash and the line's position."""
+def _event_ids(
+    request_id: pa.Array, position: npt.NDArray[np.int64], nth: Rows, origin: Origin
+) -> pa.Array:
+    """The edge's request id, else the log object's hash and the line's position.
+
+    Of several events of one request all but the first have their number added.
+    """
     ids = to_text(request_id)
-    if not ids.null_count:
-        return ids
-    own = pc.binary_join_element_wise(origin.row_prefix, pa.array(position).cast(pa.string()), "-")
-    return pc.coalesce(ids, own)
+    if ids.null_count:
+        places = pa.array(position).cast(pa.string())
+        ids = pc.coalesce(ids, pc.binary_join_element_wise(origin.row_prefix, places, "-"))
+    if nth.any():
+        numbered = pc.binary_join_element_wise(ids, pa.array(nth).cast(pa.string()), ".")
+        ids = pc.if_else(pa.array(nth > 0), numbered, ids)
+    return ids
 
 
 def _text(column: pa.Array) -> Coded:

@@ -14,15 +14,17 @@ from pipeline import formats, schemas
 from pipeline.beam.options import separate_beam_options
 from pipeline.check import check_urls
 from pipeline.cli import main
+from pipeline.config import keys_of, read_config
+from pipeline.dialects import DIALECTS, UNSIGNED
 from pipeline.model import Reason
 from pipeline.options import Rules
 from pipeline.warehouses.contract import Report
 from tests.cli.test_start import ALL
 
 ROOT = Path(__file__).parents[1]
-CLI, REASONS, TABLES, FORMATS = (
+CLI, REASONS, TABLES, FORMATS, CONFIGURATION = (
     (ROOT / "docs" / name).read_text(encoding="utf-8")
-    for name in ("cli.md", "reasons.md", "tables.md", "formats.md")
+    for name in ("cli.md", "reasons.md", "tables.md", "formats.md", "configuration.md")
 )
 PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
@@ -91,7 +93,7 @@ def test_every_group_and_environment_variable_is_named() -> None:
     for name in COMMANDS:
         assert f"pixelship {name[0]}" in CLI
     variables = {option.envvar for each in ALL.values() for option in options_of(each)} - {None}
-    assert variables == {"PIXELSHIP_KEYS", "PIXELSHIP_BASE"}
+    assert variables == {"PIXELSHIP_KEYS", "PIXELSHIP_CONFIG", "PIXELSHIP_BASE"}
     for variable in (*variables, "SIGNER_SECRET"):
         assert f"`{variable}`" in CLI
 
@@ -208,3 +210,27 @@ def test_links_lead_somewhere(page: Path, target: str) -> None:
         titles = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.M)
         slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
         assert anchor in slugs
+
+
+# docs/configuration.md
+
+
+def configurations() -> list[str]:
+    return re.findall(r"^```toml\n(.*?)^```", CONFIGURATION, re.M | re.S)
+
+
+def test_the_configurations_shown_are_sound_and_the_last_has_every_key() -> None:
+    least, full = (read_config(text.encode(), "pixelship.toml").rules for text in configurations())
+    assert [each.name for each in least.unsigned] == ["ping"]
+    assert [each.name for each in full.unsigned] == list(UNSIGNED)
+    rows = [row[0].strip("`") for row in tables(CONFIGURATION.partition("## Dialects")[0])]
+    sections = {section: keys_of(section) for section in ("", "prx", *UNSIGNED)}
+    keys = [f"{section}.{key}" if section else key for section, found in sections.items() for key in found]  # fmt: skip
+    assert rows == keys
+    *_, shown = configurations()
+    assert all(re.search(rf"^{key.rpartition('.')[2]} = ", shown, re.M) for key in keys)
+
+
+def test_every_dialect_is_documented() -> None:
+    rows = [row[0].strip("`") for row in tables(section(CONFIGURATION, "Dialects"))]
+    assert rows == list(DIALECTS)

@@ -11,6 +11,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.check import check
+from pipeline.cli.config import config
 from pipeline.cli.formats import formats
 from pipeline.cli.group import PixelshipGroup
 from pipeline.cli.keys import keys
@@ -40,7 +41,7 @@ def main() -> None:
     """
 
 
-for command in (load, status, replay, unload, sign, check, parse, formats, keys, query):
+for command in (load, status, replay, unload, sign, check, parse, formats, config, keys, query):
     main.add_command(command)
 
 

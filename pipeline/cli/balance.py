@@ -120,6 +120,10 @@ def _sheet(report: Report) -> Table:
     for reason, lines in total.rejected.most_common():
         table.add_row(f"  {reason}", f"{lines:,}", "", style="dim")
     table.add_section()
+    if total.extra_events:
+        table.add_row(
+            "extra_events", f"{-total.extra_events:,}", "events beyond the first of a line"
+        )
     table.add_row("lines", f"{total.lines:,}", "the sum", style="bold")
     return table
 

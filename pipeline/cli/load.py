@@ -11,7 +11,14 @@ import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
 from pipeline.cli.ring import DEFAULT_KEY_FILE
-from pipeline.cli.rules import format_of, map_files, rule_options, rules_of, take_rules
+from pipeline.cli.rules import (
+    DEFAULT_CONFIG_FILE,
+    format_of,
+    map_files,
+    rule_options,
+    rules_of,
+    take_rules,
+)
 from pipeline.cli.warehouse import loading_options, warehouse_of, warehouse_options
 from pipeline.errors import SetupError
 
@@ -73,13 +80,14 @@ def load(
         raise SetupError("Name a log file, a glob or a folder to load.")
     rules = take_rules(others)
     to = warehouse_of(warehouse, **others)
-    ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE), *map_files(log_format))
+    files = (key_file or Path(DEFAULT_KEY_FILE), rules["config_file"] or Path(DEFAULT_CONFIG_FILE))
+    ours = (*to.files, *files, *map_files(log_format))
     search = Search(patterns, ours, settle_s)
     if is_plan:
         _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)
         return
     launch = Launch(workers, beam_options)
-    order = Order(search, rules_of(key_file, **rules), format_of(log_format), launch)
+    order = Order(search, rules_of(key_file, rules), format_of(log_format), launch)
     with to, LoadProgress() as progress:
         report = run_load(to, order, progress.advance)
     if as_json:

@@ -62,7 +62,7 @@ def replay(
     )  # fmt: skip
     if choice.since and choice.until and choice.since >= choice.until:
         raise SetupError("--since is not before --until: no reject can be chosen.")
-    retrial = Retrial(rules_of(key_file, **take_rules(others)), format_of(log_format))
+    retrial = Retrial(rules_of(key_file, take_rules(others)), format_of(log_format))
     with loaded_warehouse_of(warehouse, **others) as opened:
         result = run_replay(opened, choice, retrial, is_plan=is_plan)
     if as_json:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,10 +14,12 @@ from pipeline.cli.text import printable
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
+    from pipeline.config import Config
     from pipeline.formats import Format
-    from pipeline.options import AddressPolicy, Rules
+    from pipeline.options import Rules
 
 AUTO = "auto"
+DEFAULT_CONFIG_FILE = "pixelship.toml"
 _MAP = ".toml"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -27,9 +30,10 @@ def rule_options(command: _Command) -> _Command:
         (
             click.option("--format", "log_format", default=AUTO, show_default=True, metavar="NAME|MAP", help="The log format (see `pixelship formats`), or a map, as in FILE.toml; told from the content by default."),
             keys_option,
-            click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
+            click.option("--config", "config_file", type=click.Path(path_type=Path), envvar="PIXELSHIP_CONFIG", show_envvar=True, help=f"Configuration file; {DEFAULT_CONFIG_FILE} where there is one. Options go before it."),
+            click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a signed pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
             click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable."),
-            click.option("--addresses", default="mask", show_default=True, type=click.Choice(("mask", "keep", "drop")), help="What is stored of visitors' addresses: /24 and /48, all, or nothing."),
+            click.option("--addresses", type=click.Choice(("mask", "keep", "drop")), help="What is stored of visitors' addresses: /24 and /48 (mask, the default), all, or nothing."),
             click.option("--allow", multiple=True, metavar="GLOB", help="Destinations that may be loaded, such as 'news.*'; repeatable. All by default."),
         )
     ):  # fmt: skip
@@ -73,31 +77,51 @@ def _map_in(path: Path) -> Format:
     return map_of(data, str(path))
 
 
-def rules_of(
-    key_file: Path | None,
-    paths: tuple[str, ...],
-    proxies: tuple[str, ...],
-    addresses: AddressPolicy,
-    allow: tuple[str, ...],
-) -> Rules:
-    """The engine's rules; lists that were not given keep their defaults. Raises SetupError."""
+def config_of(file: Path | None) -> Config:
+    """The configuration: the file named, else that of the present folder, else the defaults.
+
+    Raises SetupError.
+    """
+    from pipeline.config import Config, read_config
+    from pipeline.options import Rules
+
+    if file is None:
+        file = Path(DEFAULT_CONFIG_FILE)
+        if not file.exists():
+            return Config(Rules())
+    try:
+        return read_config(file.read_bytes(), str(file))
+    except FileNotFoundError:
+        raise SetupError(f"No configuration is at {file}: check the path.") from None
+    except OSError as error:
+        raise SetupError(f"The configuration {file} cannot be read: {error.strerror}.") from None
+
+
+def rules_of(key_file: Path | None, given: Mapping[str, Any]) -> Rules:
+    """The engine's rules: the configuration's, but for what options say. Raises SetupError."""
     import ipaddress
 
-    from pipeline.options import PIXEL_PATHS, Rules
-
-    for path in paths:
+    for path in given["paths"]:
         if not path.startswith("/"):
             raise SetupError(f"--path {path!r} is no path: write it as /pixel.gif.")
-    for network in proxies:
+    for network in given["proxies"]:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError:
             raise SetupError(
                 f"--trusted-proxy {network!r} is no network: write it as 10.0.0.0/8."
             ) from None
-    return Rules(key_ring_of(key_file), paths or PIXEL_PATHS, proxies, addresses, allow or ("*",))
+    rules = config_of(given["config_file"]).with_keys(key_ring_of(key_file))
+    return replace(
+        rules,
+        paths=given["paths"] or rules.paths,
+        trusted_proxies=given["proxies"] or rules.trusted_proxies,
+        addresses=given["addresses"] or rules.addresses,
+        allow=given["allow"] or rules.allow,
+    )
 
 
 def take_rules(options: dict[str, Any]) -> dict[str, Any]:
     """Takes what `rules_of` wants, but the keys, out of a command's options."""
-    return {name: options.pop(name) for name in ("paths", "proxies", "addresses", "allow")}
+    names = ("config_file", "paths", "proxies", "addresses", "allow")
+    return {name: options.pop(name) for name in names}

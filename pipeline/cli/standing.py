@@ -53,6 +53,8 @@ def _sheet(total: Tally) -> Table:
         if lines:
             table.add_row(Text(f"  {printable(reason)}"), f"{lines:,}", style="dim")
     table.add_section()
+    if total.extra_events:
+        table.add_row("extra_events", f"{-total.extra_events:,}")
     table.add_row("lines", f"{total.lines:,}", style="bold")
     return table
 

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from pipeline.columns import Mask, Rows, encode
 from pipeline.destinations import is_permitted
-from pipeline.dialects.contract import Claims
+from pipeline.dialects.contract import Claims, claims_of
 from pipeline.model import Reason
 from pipeline.options import Rules
-from pipeline.query import Parameters, parse_queries
+from pipeline.query import parse_queries
 from pipeline.repair.cuts import cut_reasons
 from pipeline.repair.ladder import mend
 from pipeline.repair.tags import holding_tags
@@ -27,6 +27,8 @@ from pipeline.signing import NO_KEY, SIGNATURE, KeyRing, messages
 
 NAME = "prx"
 KEY, CANONICAL, DESTINATION = "k", "c", "d"
+SEND = "sh"
+"""An e-mail's id, in signed URLs too."""
 
 
 def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
@@ -55,6 +57,7 @@ def _claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     signature = parameters.get(SIGNATURE)
     key_number = rules.keys.verify(messages(parameters), signature)
     key, canonical, destination = map(parameters.get, (KEY, CANONICAL, DESTINATION))
+    destination = _with_dataset(destination, rules.default_dataset)
     has_data = ~_is_blank(key) & ~_is_blank(canonical) & ~_is_blank(destination)
     tests = (
         (Reason.UNSIGNED, _is_blank(signature)),
@@ -65,9 +68,15 @@ def _claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     reason = parameters.fault.copy()
     for verdict, applies in tests:
         reason[applies & (reason == 0)] = verdict
-    none = pa.nulls(len(queries), pa.string())
-    params = _params(parameters)
-    return Claims(reason, key_number, key, canonical, destination, params, none, none)
+    columns = {
+        "key_number": key_number,
+        "key": key,
+        "canonical": canonical,
+        "destination": destination,
+        "params": parameters.without([SIGNATURE, KEY, CANONICAL, DESTINATION, SEND]).as_object(),
+        "send_id": parameters.get(SEND),
+    }
+    return claims_of(NAME, reason, columns)
 
 
 def _verifies(queries: pa.BinaryArray, keys: KeyRing) -> Mask:
@@ -104,6 +113,15 @@ def _diagnose(
     reason[rows] = np.where(found, found, reason[rows])
 
 
+def _with_dataset(destinations: pa.StringArray, default: str | None) -> pa.StringArray:
+    """Destinations with bare table names put into the default dataset, where there is one."""
+    if default is None:
+        return destinations
+    is_bare = pc.and_(pc.not_equal(pc.binary_length(destinations), 0), pc.invert(pc.match_substring(destinations, ".")))  # fmt: skip
+    whole = pc.binary_join_element_wise(default, destinations, ".")
+    return pc.if_else(is_bare.fill_null(False), whole, destinations)
+
+
 def _is_blank(values: pa.StringArray) -> Mask:
     return pc.equal(pc.binary_length(values), 0).fill_null(True).to_numpy(zero_copy_only=False)
 
@@ -119,11 +137,3 @@ def _is_permitted(
         may = np.array([is_permitted(name, rules.allow) and key.may_name(name) for name in names])
         permitted |= (key_number == number) & coded.look_up(may.astype(np.bool_), False)
     return permitted
-
-
-def _params(parameters: Parameters) -> pa.StringArray:
-    extra = parameters.without([SIGNATURE, KEY, CANONICAL, DESTINATION])
-    if not len(extra.row):
-        return pa.nulls(parameters.count, pa.string())
-    texts = extra.as_json(('"', '":"', '"'), ("{", "}"))
-    return pc.if_else(pc.equal(texts, "{}"), pa.scalar(None, pa.string()), texts)

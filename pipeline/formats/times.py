@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.columns import Coded, Mask, holding, map_values, offsets_and_bytes
+from pipeline.model import TIMESTAMP
 
 _Numbers = npt.NDArray[np.int64]
 
-TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _EPOCH = r"^[0-9]+(\.[0-9]*)?$"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -32,10 +31,7 @@ def fill_from_ledger(told: Status, ask: Ask, *, by_object: bool) -> None:
     for name, rejected, *plain in ask(
         f"SELECT name, rejected, {', '.join(COUNTS)} FROM pixelship.objects ORDER BY name"
     ):
-        tally = Tally(
-            **dict(zip(COUNTS, plain, strict=True)), rejected=Counter(json.loads(rejected))
-        )
-        balances.setdefault(name, Tally()).add(tally)
+        balances.setdefault(name, Tally()).add(Tally.of(plain, json.loads(rejected)))
     told.unbalanced = [name for name, tally in balances.items() if not tally.adds_up]
     told.objects = balances if by_object else None
 
@@ -61,5 +57,5 @@ def sum_of_ledger(ask: Ask, table: str, where: str = "TRUE") -> Tally:
         f"SELECT {sums}, rejected, COUNT(*) FROM pixelship.{table} WHERE {where} GROUP BY rejected"
     ):
         reasons = {reason: each * rows for reason, each in json.loads(rejected).items()}
-        total.add(Tally(**dict(zip(COUNTS, plain, strict=True)), rejected=Counter(reasons)))
+        total.add(Tally.of(plain, reasons))
     return total

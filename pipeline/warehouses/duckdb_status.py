@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import datetime, timezone
 
 import duckdb
 
-from pipeline.model import COUNTS, Quarantined, Tally
+from pipeline.model import COUNTS, FATES, Quarantined, Tally
 from pipeline.warehouses.duckdb_tables import CATALOG, literal, place
 from pipeline.warehouses.maintenance import BatchNote, Status
 
@@ -30,8 +29,11 @@ def status(db: duckdb.DuckDBPyConnection, *, by_object: bool) -> Status:
         last_load_at=load.at if load else None,
         objects=_by_object(db) if by_object else None,
     )
-    fates = " + ".join((*COUNTS[1:], _REJECTED))
-    unbalanced = f"SELECT DISTINCT name FROM pixelship.objects WHERE lines <> {fates} ORDER BY name"
+    fates = " + ".join((*FATES, _REJECTED))
+    events = "lines + coalesce(extra_events, 0)"
+    unbalanced = (
+        f"SELECT DISTINCT name FROM pixelship.objects WHERE {events} <> {fates} ORDER BY name"
+    )
     told.unbalanced = [name for (name,) in db.execute(unbalanced).fetchall()]
     for destination in destinations(db):
         newest = f"SELECT count(*), max(timestamp) FROM {place(destination)}"
@@ -65,7 +67,7 @@ def sum_of(db: duckdb.DuckDBPyConnection, table: str) -> Tally:
     """The sum over a table of the ledger."""
     sums = ", ".join(f"coalesce(sum({name}), 0)::BIGINT" for name in COUNTS)
     (plain,) = db.execute(f"SELECT {sums} FROM {table}").fetchall()
-    total = Tally(*plain)
+    total = Tally.of(plain, {})
     for rejected, rows in db.execute(
         f"SELECT rejected, count(*) FROM {table} GROUP BY rejected"
     ).fetchall():
@@ -90,8 +92,7 @@ def _by_object(db: duckdb.DuckDBPyConnection) -> dict[str, Tally]:
     )
     while rows := found.fetchmany(_READ_ROWS):
         for name, rejected, *plain in rows:
-            counts = dict(zip(COUNTS, plain, strict=True))
-            tally = Tally(**counts, rejected=Counter(json.loads(rejected)))
+            tally = Tally.of(plain, json.loads(rejected))
             balances.setdefault(name, Tally()).add(tally)
     return balances
 

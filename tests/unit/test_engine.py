@@ -87,6 +87,8 @@ def test_a_view_becomes_a_row(write: Any) -> None:
     (event,) = read(log(b"", line)).events
     has = write.__name__.startswith(("tsv", "json"))
     assert event == {
+        "client_time": None,
+        "send_id": None,
         "timestamp": NOON,
         "user_id": md5(FIREFOX + b"-203.0.113.7-https://News.example.org/x?y").hexdigest(),  # noqa: S324
         "key": 'é "',

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 
-from pipeline.errors import SetupError
 from pipeline.formats.json_lines import Path
 from pipeline.formats.maps.columns import UNESCAPES, Field
-from pipeline.formats.maps.layouts import TARGETS, Layout, layout_of
+from pipeline.formats.maps.layouts import TARGETS, Layout, check_pattern, layout_of
 from pipeline.formats.maps.mapped import Mapped
 from pipeline.formats.maps.readers import Delimited, Json
-from pipeline.formats.maps.table import Table, nearest
 from pipeline.formats.maps.times import AUTO, EPOCHS, NAMED, Times, compiled, expression, is_zone
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pipeline.toml_table import Table, nearest, parse_toml
 
 CONSTANTS = ("method", "status", "host", "path")
 _KEYS_OF = {
@@ -46,13 +39,7 @@ def keys_of() -> dict[str, tuple[str, ...]]:
 
 def map_of(data: bytes, file: str) -> Mapped:
     """The format that a map's TOML describes; `file` names it in messages. Raises SetupError."""
-    try:
-        entries = tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise SetupError(f"{file} is not UTF-8: save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"{file} is no TOML: {error}.") from None
-    return _Document(Table(file, entries)).read()
+    return _Document(parse_toml(data, file)).read()
 
 
 class _Document:
@@ -210,7 +197,7 @@ class _Document:
             )
         if format_ not in known:
             try:
-                self._table.check_pattern("time.format", compiled(expression(format_)))
+                check_pattern(self._table, "time.format", compiled(expression(format_)))
             except ValueError as error:
                 self._table.fail(f"time.format {format_!r} cannot be used: {error}")
         if zone is not None and not (isinstance(zone, str) and is_zone(zone)):

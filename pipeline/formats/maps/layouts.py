@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.formats.json_lines import Dialect
 from pipeline.formats.maps import nginx
 from pipeline.formats.maps.readers import Delimited, Json, Pattern, Reader
-from pipeline.formats.maps.table import Table
+from pipeline.toml_table import Table
 
 TARGETS = (
     "timestamp", "date", "time", "method", "uri", "url", "request", "path", "query", "host",
@@ -40,6 +43,21 @@ def layout_of(table: Table, kind: str) -> Layout:
     return _LAYOUTS[kind](table)
 
 
+def check_pattern(table: Table, key: str, pattern: str) -> None:
+    """Raises SetupError for what is no expression of RE2 with named groups."""
+    try:
+        made = pc.extract_regex(pa.array([], pa.binary()), pattern)
+    except pa.ArrowInvalid as error:
+        why = str(error).removeprefix("Invalid regular expression: ")
+        if "unnamed" in why:
+            why = "it has a group without a name: write (?:…) or (?P<name>…)"
+        elif "perl operator" in why:
+            why = f"{why} (of RE2's syntax: no look-around, no back-references)"
+        table.fail(f"{key} is no regular expression: {why}")
+    if not made.type.num_fields:
+        table.fail(f"{key} names no group: write (?P<uri>…) around what is wanted")
+
+
 def _nginx(table: Table) -> Layout:
     given = table.entries.get("log_format")
     if isinstance(given, list) and all(isinstance(piece, str) for piece in given):
@@ -54,7 +72,7 @@ def _nginx(table: Table) -> Layout:
     except ValueError as error:
         table.fail(f"log_format cannot be read: {error}")
     if isinstance(layout.reader, Pattern):
-        table.check_pattern("log_format", layout.reader.expression)
+        check_pattern(table, "log_format", layout.reader.expression)
     own = {
         target: known
         for target, variables in nginx.VARIABLES.items()
@@ -112,7 +130,7 @@ def _columns(table: Table) -> tuple[str, ...]:
 
 def _regex(table: Table) -> Layout:
     pattern = table.text("pattern", "write a regular expression with named groups, in '''…'''")
-    table.check_pattern("pattern", pattern)
+    check_pattern(table, "pattern", pattern)
     groups = tuple(_GROUP.findall(pattern))
     table.check_distinct("pattern", groups)
     own = {name: (name,) for name in groups if name in TARGETS}

@@ -1,24 +1,42 @@
-"""A map's TOML as read, with what every check of it says: the file, the key, what to write."""
+"""A TOML file as read, with what every check of it says: the file, the key, what to write."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from pipeline.errors import SetupError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def parse_toml(data: bytes, file: str) -> Table:
+    """A file's bytes as a table; `file` names it in messages. Raises SetupError."""
+    try:
+        entries = tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SetupError(f"{file} is not UTF-8: save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"{file} is no TOML: {error}.") from None
+    return Table(file, entries)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The entries of a map's file. All methods raise SetupError."""
+    """The entries of a file, or of a table within, whose name then stands before its keys.
+
+    All methods raise SetupError.
+    """
 
     file: str
     entries: Mapping[str, Any]
+    name: str = ""
 
     def text(self, key: str, missing: str = "write it as a text in quotes") -> str:
         """A text that must be there."""
@@ -42,6 +60,23 @@ class Table:
             self.fail(f"{key} is true or false")
         return value
 
+    def texts(self, key: str, usual: Sequence[str] = ()) -> tuple[str, ...]:
+        """A list of texts, or what is usual."""
+        value = self.entries.get(key, list(usual))
+        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+            self.fail(f'{key} is a list of texts: write it as ["…", "…"]')
+        return tuple(value)
+
+    def table(self, key: str) -> Table:
+        """A table within, empty by default."""
+        return Table(self.file, self.subtable(key), f"{self.name}{key}.")
+
+    def check_keys(self, known: Sequence[str]) -> None:
+        """Raises SetupError for a key that is none of those known."""
+        for key in self.entries:
+            if key not in known:
+                self.fail(f"{key} is not known{nearest(key, known)}")
+
     def subtable(self, key: str) -> Mapping[str, Any]:
         """A table within, empty by default."""
         value = self.entries.get(key, {})
@@ -56,22 +91,8 @@ class Table:
                 self.fail(f"{key} has {name!r} twice: give each its own name")
 
     def fail(self, why: str) -> NoReturn:
-        """Raises SetupError: the file, and why."""
-        raise SetupError(f"{self.file}: {why}.")
-
-    def check_pattern(self, key: str, pattern: str) -> None:
-        """Raises SetupError for what is no expression of RE2 with named groups."""
-        try:
-            made = pc.extract_regex(pa.array([], pa.binary()), pattern)
-        except pa.ArrowInvalid as error:
-            why = str(error).removeprefix("Invalid regular expression: ")
-            if "unnamed" in why:
-                why = "it has a group without a name: write (?:…) or (?P<name>…)"
-            elif "perl operator" in why:
-                why = f"{why} (of RE2's syntax: no look-around, no back-references)"
-            self.fail(f"{key} is no regular expression: {why}")
-        if not made.type.num_fields:
-            self.fail(f"{key} names no group: write (?P<uri>…) around what is wanted")
+        """Raises SetupError: the file, and why, which begins with the key."""
+        raise SetupError(f"{self.file}: {self.name}{why}.")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
