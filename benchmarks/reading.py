@@ -11,6 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
+from pipeline.beam.memory import keep_freed_memory
 from pipeline.blocks import Block, read_blocks
 from pipeline.engine import sniff
 
@@ -27,6 +28,7 @@ def cpu_s() -> float:
 
 def read(name: str, path: Path) -> dict[str, float]:
     """Reads a log of the named format once."""
+    keep_freed_memory()  # as the job's workers do
     size = path.stat().st_size
     with path.open("rb") as stream:
         format_ = sniff(stream, size)

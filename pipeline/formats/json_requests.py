@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.blocks import Lines
-from pipeline.columns import Coded, Mask, encode, holding, on_values
+from pipeline.columns import Coded, Mask, encode, holding, offsets_and_bytes
 from pipeline.formats.contract import Parsed, requests, uri_columns
 from pipeline.formats.json_lines import PLAIN, Dialect, Path, read_json_lines, value_at
 
@@ -21,6 +21,7 @@ Values = Mapping[str, pa.Array]
 Kinds = tuple[Mask, Mask]
 """Which records are a client's requests, and which are sound records of something else."""
 
+_ORIGIN = r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*"
 _HOST = r"^[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#]*@)?(?P<host>\[[^\]/?#]*\]|[^/?#:]+)"
 _HOST_AND_PORT = r"^(\[[^\]]*\]|[^:\[\]]*):[0-9]*$"
 _ADDRESS = r"^(?:\[([0-9A-Fa-f:.]+)\]|([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+))(?::[0-9]*)?$"
@@ -79,15 +80,28 @@ def url_columns(urls: Coded) -> dict[str, pa.Array]:
     The host is that of the URL without its port, an IPv6 address in its brackets; null where there
     is none.
     """
-    host = pc.struct_field(pc.extract_regex(urls.values, _HOST), "host")
-    return {"host": urls.with_values(host).dictionary(), **uri_columns(urls)}
+    local = pc.replace_substring_regex(urls.values, _ORIGIN, "")
+    origin = encode(_heads(urls.values, local))
+    host = pc.struct_field(pc.extract_regex(origin.values, _HOST), "host")
+    hosts = urls.with_values(origin.with_values(host).plain())
+    return {"host": hosts.dictionary(), **uri_columns(urls.with_values(local))}
 
 
-def bare_hosts(hosts: pa.Array) -> pa.Array:
+def _heads(texts: pa.BinaryArray, tails: pa.BinaryArray) -> pa.BinaryArray:
+    """What stands in each text before its tail."""
+    offsets, data = offsets_and_bytes(texts)
+    starts, ends = offsets[:-1], offsets[1:] - np.diff(offsets_and_bytes(tails)[0])
+    edges = np.append(np.stack([starts, ends], axis=1).ravel(), offsets[-1:]).astype(np.int32)
+    buffers = [None, pa.py_buffer(edges), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(pa.binary(), len(edges) - 1, buffers)
+    return pieces.take(pa.array(np.arange(0, len(pieces), 2)))
+
+
+def bare_hosts(hosts: pa.Array) -> pa.DictionaryArray:
     """Host headers without their ports."""
-    return on_values(
-        hosts, lambda values: pc.replace_substring_regex(values, _HOST_AND_PORT, r"\1")
-    )
+    coded = encode(hosts)
+    bare = pc.replace_substring_regex(coded.values, _HOST_AND_PORT, r"\1")
+    return coded.with_values(bare).dictionary()
 
 
 def bare_addresses(addresses: pa.Array) -> pa.Array:

@@ -21,6 +21,7 @@ _EARLIEST_US = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_00
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000
 _EPOCH = r"^[0-9]+(\.[0-9]*)?$"
 _ISO8601 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$"
+_MOST_DECIMALS = 9
 _LEAP_SECOND = "^(.{16}):60"
 """A second of 60 in ISO 8601: read as the first of the next minute."""
 _INTEGER = r"^(?:[0-9]{1,18}|[1-8][0-9]{18})$"
@@ -94,6 +95,34 @@ def from_any(column: pa.Array) -> pa.Array:
 
 def from_iso8601(column: pa.Array) -> pa.Array:
     """ISO 8601 with an offset, to nine decimals; those past microseconds are cut off."""
+    known_us = _zulu_us(column)
+    odd = pa.array(known_us < 0)
+    if pc.any(odd, min_count=0).as_py():
+        known_us[known_us < 0] = _any_iso8601_us(column.filter(odd))
+    return _believed(known_us)
+
+
+def _zulu_us(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Times such as `2026-11-21T12:00:00.5Z`, of the commonest length; -1 for all others."""
+    microseconds = np.full(len(column), -1, np.int64)
+    lengths = np.diff(offsets_and_bytes(column)[0])
+    decimals = (
+        int(np.bincount(lengths).argmax()) - len("0000-00-00T00:00:00.Z") if len(column) else 0
+    )
+    if not -1 <= decimals <= _MOST_DECIMALS or decimals == 0:
+        return microseconds
+    fraction = b"." + b"0" * decimals if decimals > 0 else b""
+    text, is_valid = _fixed(column, b"0000-00-00T00:00:00" + fraction + b"Z")
+    days, is_day = _days(_number(text, 0, 4), _number(text, 5, 7), _number(text, 8, 10))
+    seconds, is_second = _seconds(text, 11)
+    kept = min(max(decimals, 0), 6)
+    parts = _number(text, 20, 20 + kept) * 10 ** (6 - kept)
+    instant = (days * 86_400 + seconds) * 1_000_000 + parts
+    return np.where(is_valid & is_day & is_second, instant, -1)
+
+
+def _any_iso8601_us(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Times in any form of it; -1 for what is none."""
     is_fit = pc.match_substring_regex(column, _ISO8601)
     coded = pc.if_else(is_fit, column, pa.scalar(None, column.type)).dictionary_encode()
     texts = coded.dictionary.cast(pa.string())
@@ -105,7 +134,7 @@ def from_iso8601(column: pa.Array) -> pa.Array:
         times = map_values(texts, _nanoseconds, pa.int64())
     whole = pc.add(pc.divide(times, 1000), pc.multiply(is_leap.cast(pa.int64()), 1_000_000))
     microseconds = whole.take(coded.indices).fill_null(-1)
-    return _believed(microseconds.to_numpy(zero_copy_only=False))
+    return microseconds.to_numpy(zero_copy_only=False)
 
 
 def _nanoseconds(text: str) -> int | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.formats.times import TIMESTAMP, from_any, from_clf, from_epoch_s
+from pipeline.formats.times import TIMESTAMP, from_any, from_clf, from_epoch_s, from_iso8601
 from tests.logs import clf
 
 FIRST, LAST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - the offset is drawn
@@ -85,3 +85,20 @@ def test_a_changed_byte_never_raises(second: int, at: int, byte: int) -> None:
     text = bytearray(clf(second * 1_000_000))
     text[at] = byte
     from_clf(pa.array([bytes(text)], pa.binary()))
+
+
+_ZULU = st.datetimes(datetime(1970, 1, 2), datetime(2110, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
+
+
+@given(st.lists(st.tuples(_ZULU, st.integers(0, 9)), max_size=6))
+def test_iso_8601_in_utc_whatever_its_decimals(times: list[tuple[datetime, int]]) -> None:
+    texts, expected = [], []
+    for time, decimals in times:
+        digits = f"{time.microsecond:06d}000"[:decimals]
+        texts.append(
+            time.strftime("%Y-%m-%dT%H:%M:%S").encode()
+            + (b"." + digits.encode() if digits else b"")
+            + b"Z"
+        )
+        expected.append(believed(time.replace(microsecond=int(digits.ljust(6, "0")[:6] or 0))))
+    assert us(from_iso8601(pa.array(texts, pa.binary()))) == expected
