@@ -138,33 +138,58 @@ class Reason(IntEnum):
         "the URL was cut off: its signature or its last escape is incomplete",
         "Shorten the URL, or find what cuts it off.",
     )  # fmt: skip
+    MALFORMED_SIGNATURE = (
+        19, "malformed", Stage.VERIFY,
+        "the signature (s) starts with 2. and is not in the form of version 2",
+        "Sign the URL again; see docs/signatures.md for the form, and the order of its names.",
+    )  # fmt: skip
+    UNKNOWN_KEY = (
+        20, "unknown-key", Stage.VERIFY,
+        "the key that the signature names is not in the key ring",
+        "Name the key ring that holds the key with --keys, then run `pixelship replay`.",
+    )  # fmt: skip
     TAMPERED = (
-        19, "tampered", Stage.VERIFY,
+        21, "tampered", Stage.VERIFY,
         "the signature does not fit the URL: it was changed after signing, or signed with another key",
         "Sign the URL again just as it is to be used, with a key of this key ring.",
     )  # fmt: skip
     RETIRED_KEY = (
-        20, "retired-key", Stage.VERIFY,
-        "the key that signed the URL was retired before the view",
+        22, "retired-key", Stage.VERIFY,
+        "the key that signed the URL was retired, or revoked from a time, before the view",
         "Sign the URL again with a present key.",
     )  # fmt: skip
+    BAD_BOUNDS = (
+        23, "bad-bounds", Stage.VERIFY,
+        "a signed time (exp or nbf) is no number of seconds since 1970",
+        "Sign the URL again with --expires and --not-before.",
+    )  # fmt: skip
+    NOT_YET = (
+        24, "not-yet", Stage.VERIFY,
+        "the view came before the time (nbf) from which the URL counts",
+        "Nothing to mend, unless the time was signed wrongly or the log's clock is wrong.",
+    )  # fmt: skip
+    EXPIRED = (
+        25, "expired", Stage.VERIFY,
+        "the view came at or after the time (exp) at which the URL expired",
+        "Sign the URL again with a later --expires, or with none.",
+    )  # fmt: skip
     NO_DATA = (
-        21, "no-data", Stage.VERIFY,
-        "the URL lacks its key (k), its canonical URL (c) or its destination (d)",
+        26, "no-data", Stage.VERIFY,
+        "the URL lacks its key (k), its canonical URL (c) or its destination (d), or does not sign it",
         "Sign a URL that has all three.",
     )  # fmt: skip
     NO_AGENT = (
-        22, "no-agent", Stage.CLASSIFY,
+        27, "no-agent", Stage.CLASSIFY,
         "the request names no user agent",
         "Nothing to mend: browsers and mail programs always send one.",
     )  # fmt: skip
     NO_IP = (
-        23, "no-ip", Stage.ENRICH,
+        28, "no-ip", Stage.ENRICH,
         "the log holds no address for the request",
         "Log the client's address, and name trusted proxies with --trusted-proxy.",
     )  # fmt: skip
     BAD_DESTINATION = (
-        24, "bad-destination", Stage.ROUTE,
+        29, "bad-destination", Stage.ROUTE,
         "the destination (d) is no permitted DATASET.TABLE",
         "Use DATASET.TABLE of letters, digits and _; check the key's scope and --allow.",
     )  # fmt: skip

@@ -16,7 +16,9 @@ class Claims:
     `reason` is the first `Reason` against the claim (0: none); `key_number` is the verifying key's
     place in the ring, or `NO_KEY`. `params` is the JSON text of the signed parameters that have no
     column of their own, `extras` of those that are not signed; null where there are none. `repair`
-    names what had to be mended for the signature to fit, null where nothing.
+    names what had to be mended for the signature to fit, null where nothing. The claim holds for
+    requests logged from `valid_from_us` on and before `valid_until_us` (int64 microseconds, the
+    least and the greatest where there is no bound).
     """
 
     reason: npt.NDArray[np.int8]
@@ -27,3 +29,5 @@ class Claims:
     params: pa.StringArray
     extras: pa.StringArray
     repair: pa.StringArray
+    valid_from_us: npt.NDArray[np.int64]
+    valid_until_us: npt.NDArray[np.int64]
