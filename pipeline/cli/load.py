@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
-from pipeline.cli.ring import DEFAULT_KEY_FILE
+from pipeline.cli.ring import KeySource, key_files
 from pipeline.cli.rules import format_of, map_files, rule_options, rules_of, take_rules
 from pipeline.cli.warehouse import loading_options, warehouse_of, warehouse_options
 from pipeline.errors import SetupError
@@ -34,7 +33,7 @@ def load(
     logs: tuple[str, ...],
     warehouse: str,
     log_format: str,
-    key_file: Path | None,
+    key_file: KeySource,
     settle_s: float,
     workers: int,
     is_plan: bool,
@@ -73,7 +72,7 @@ def load(
         raise SetupError("Name a log file, a glob or a folder to load.")
     rules = take_rules(others)
     to = warehouse_of(warehouse, **others)
-    ours = (*to.files, key_file or Path(DEFAULT_KEY_FILE), *map_files(log_format))
+    ours = (*to.files, *key_files(key_file), *map_files(log_format))
     search = Search(patterns, ours, settle_s)
     if is_plan:
         _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)

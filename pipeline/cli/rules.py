@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.cli.ring import KeySource, key_ring_of, keys_option
 from pipeline.cli.text import printable
 from pipeline.errors import SetupError
 
@@ -74,7 +74,7 @@ def _map_in(path: Path) -> Format:
 
 
 def rules_of(
-    key_file: Path | None,
+    key_file: KeySource,
     paths: tuple[str, ...],
     proxies: tuple[str, ...],
     addresses: AddressPolicy,

@@ -162,7 +162,9 @@ def times_us(seconds: pa.StringArray, none: int) -> tuple[Int64s, Mask]:
     is_number = pc.match_substring_regex(seconds, _SECONDS)
     numbers = pc.if_else(is_number, seconds, pa.scalar(None, pa.string())).cast(pa.int64())
     times = pc.multiply(numbers, _SECOND_US).fill_null(none)
-    return np.array(times, np.int64), pc.invert(is_number).fill_null(False).to_numpy(zero_copy_only=False)
+    return np.array(times, np.int64), pc.invert(is_number).fill_null(False).to_numpy(
+        zero_copy_only=False
+    )
 
 
 def is_name(name: str) -> bool:
