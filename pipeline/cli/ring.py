@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -54,18 +54,22 @@ def key_files(source: KeySource) -> tuple[Path, ...]:
     return (path,) if path else ()
 
 
+def _environment() -> Mapping[str, str]:
+    return os.environ
+
+
 def read_ring(path: Path) -> KeyRing:
     """The key ring in a file, references in it followed; raises SetupError, ServiceError."""
     from pipeline.keyfile import read_key_file
 
-    return read_key_file(path, os.environ)
+    return read_key_file(path, _environment())
 
 
 def referred_key(reference: str) -> Key:
     """A key whose secret stays where a reference leads to; raises SetupError, ServiceError."""
     from pipeline.keyfile import referred_key
 
-    return referred_key(reference, os.environ)
+    return referred_key(reference, _environment())
 
 
 def key_ring_of(source: KeySource) -> KeyRing:
@@ -80,10 +84,10 @@ def key_ring_of(source: KeySource) -> KeyRing:
     if source is None and Path(DEFAULT_KEY_FILE).exists():
         source = Path(DEFAULT_KEY_FILE)
     if isinstance(source, str):
-        keys = read_key_reference(source, os.environ).keys
+        keys = read_key_reference(source, _environment()).keys
     else:
         keys = read_ring(source).keys if source else ()
-    listed = os.environ.get("SIGNER_SECRET", "").split(",")
+    listed = _environment().get("SIGNER_SECRET", "").split(",")
     secrets = [secret.strip() for secret in listed if secret.strip()]
     ring = KeyRing(keys + key_ring(secrets).keys)
     if not ring.keys:
