@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.errors import SetupError
 
 _FILE, _ENVIRONMENT, _SECRET_MANAGER = "file:", "env:", "sm://"
-_PART = r"[A-Za-z0-9_.:-]+"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.:-]*"
 _VERSION = re.compile(rf"projects/{_PART}/secrets/{_PART}/versions/{_PART}")
 
 
