@@ -1,7 +1,8 @@
-"""Finds nginx and libfaketime, and installs them where that is permitted.
+"""Finds nginx, libfaketime and what runs the signers, and installs them where that is permitted.
 
 Permitted means: running as root on a system with `apt-get`. Anything else is left to the user,
-in one sentence. Run as `python -m demo.install`, it makes sure that nginx is there.
+in one sentence. Run as `python -m demo.install`, it makes sure that nginx is there; as
+`python -m demo.install node php`, that those are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ FAKETIME_PLACES = (
 )
 APT_SECONDS = 180
 POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+PACKAGES = {"node": "nodejs", "php": "php-cli"}
+"""Programs other than nginx, and the Debian packages that hold them."""
+
+
+class NoProgramError(Exception):
+    """A program is missing and could not be installed: one sentence that says what to do."""
 
 
 class NoNginxError(Exception):
@@ -53,6 +62,18 @@ def ensure_nginx() -> Path:
     if not found:
         raise NoNginxError(f"nginx is missing, and apt-get could not install it ({trouble}).")
     return found
+
+
+def ensure_program(name: str) -> Path:
+    """One of `PACKAGES`, installed if need be; raises `NoProgramError` where it can't be had."""
+    found, package = shutil.which(name), PACKAGES[name]
+    if not found and _may_install():
+        print(f"· installing {package} with apt-get (once)", flush=True)
+        _apt_install(package)
+        found = shutil.which(name)
+    if not found:
+        raise NoProgramError(f"{name} is missing: install {package} with your system's package manager.")  # fmt: skip
+    return Path(found)
 
 
 def ensure_faketime() -> Path | None:
@@ -113,10 +134,13 @@ def _services_held() -> Iterator[None]:
 
 
 def main() -> int:
-    """Makes sure that nginx is there; the exit status says whether it is."""
+    """Makes sure that nginx, or what was named, is there; the exit status says whether it is."""
     try:
-        ensure_nginx()
-    except NoNginxError as error:
+        for name in sys.argv[1:]:
+            ensure_program(name)
+        if not sys.argv[1:]:
+            ensure_nginx()
+    except (NoNginxError, NoProgramError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

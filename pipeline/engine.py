@@ -133,6 +133,7 @@ def first_reasons(judged: Judged, rules: Rules) -> Reasons:
             judged.requests.column("timestamp").is_null().to_numpy(zero_copy_only=False),
         ),
         (Reason.RETIRED_KEY, _is_retired(judged, rules)),
+        *_out_of_bounds(judged),
         (Reason.NO_AGENT, judged.agent.is_absent),
         (Reason.NO_IP, judged.address.is_absent),
     )
@@ -194,11 +195,29 @@ def select_pixels(candidates: pa.RecordBatch, paths: tuple[str, ...]) -> pa.Reco
 def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
     """Which requests came after the key that signed their URL was retired."""
     never = np.iinfo(np.int64).max
-    times_us = [key.retired_at_us for key in rules.keys.keys]
+    times_us = [key.ends_at_us for key in rules.keys.keys]
     retired = np.array([never if time_us is None else time_us for time_us in [*times_us, None]])
     number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.claim]
-    time_us = judged.requests.column("timestamp").cast(pa.int64()).fill_null(0)
-    return time_us.to_numpy(zero_copy_only=False) >= retired[number]
+    return _times_us(judged) >= retired[number]
+
+
+def _out_of_bounds(judged: Judged) -> list[tuple[Reason, npt.NDArray[np.bool_]]]:
+    """Which requests came before, and which after, the time in which their URL counts."""
+    from_us, until_us = judged.claims.valid_from_us, judged.claims.valid_until_us
+    least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    if (from_us == least).all() and (until_us == most).all():
+        return []
+    times_us = _times_us(judged)
+    return [
+        (Reason.NOT_YET, times_us < np.append(from_us, least)[judged.claim]),
+        (Reason.EXPIRED, times_us >= np.append(until_us, most)[judged.claim]),
+    ]
+
+
+def _times_us(judged: Judged) -> npt.NDArray[np.int64]:
+    """The requests' times in microseconds; 0 where there is none, which is a reason of its own."""
+    times = judged.requests.column("timestamp").cast(pa.int64()).fill_null(0)
+    return times.to_numpy(zero_copy_only=False)
 
 
 def _rejects(lines: Lines, rows: Rows, reason: Reason, origin: Origin) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """Google Cloud's clients, made in one place: with a time limit, retries and plain words for errors.
 
-Where `STORAGE_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST` is set, the clients talk to that emulator
-and need no credentials. `PIXELSHIP_RETRY_S` sets for how long a failing call is tried again.
+Where `STORAGE_EMULATOR_HOST`, `BIGQUERY_EMULATOR_HOST` or `SECRET_MANAGER_EMULATOR_HOST` is set, the
+clients talk to that emulator and need no credentials. `PIXELSHIP_RETRY_S` sets for how long a failing call is tried again.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ MOST_WAIT_S = 30.0
 _RETRY_VARIABLE = "PIXELSHIP_RETRY_S"
 _STORAGE_EMULATOR = "STORAGE_EMULATOR_HOST"
 _BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
+_SECRET_MANAGER_EMULATOR = "SECRET_MANAGER_EMULATOR_HOST"  # noqa: S105 - a variable's name
 _EMULATED_PROJECT = "emulated"
 _NO_BUCKET_LOOK_UPS = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 """Google's client would ask for each bucket's location in a thread, for traces that nobody takes."""
@@ -94,6 +95,11 @@ def bigquery_client(project: str, location: str | None = None) -> bigquery.Clien
     is_emulated = bool(os.environ.get(_BIGQUERY_EMULATOR))
     credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]
     return bigquery.Client(project=project, location=location, credentials=credentials)
+
+
+def secret_manager_emulator() -> str | None:
+    """The URL of what stands in for Secret Manager, if anything does."""
+    return os.environ.get(_SECRET_MANAGER_EMULATOR, "").rstrip("/") or None
 
 
 def limits() -> dict[str, Any]:
@@ -175,7 +181,7 @@ def _explained(error: BaseException, task: str) -> SetupError | ServiceError:
         return SetupError(f"Google did not accept the credentials to {task}: {_HOW_TO_LOG_IN}.")
     if isinstance(cause, _BAD_ADDRESS):
         return SetupError(
-            f"The address to {task} is wrong: correct {_STORAGE_EMULATOR} and {_BIGQUERY_EMULATOR}."
+            f"The address to {task} is wrong: correct {_STORAGE_EMULATOR}, {_BIGQUERY_EMULATOR} and {_SECRET_MANAGER_EMULATOR}."
         )
     if isinstance(cause, api.ClientError) and not is_transient(cause):
         return SetupError(_REFUSALS.get(cause.code or 0, _REFUSAL).format(task, words(cause)))

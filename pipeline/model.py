@@ -144,38 +144,63 @@ class Reason(IntEnum):
         "the URL was cut off: its signature or its last escape is incomplete",
         "Shorten the URL, or find what cuts it off.",
     )  # fmt: skip
+    MALFORMED_SIGNATURE = (
+        20, "malformed", Stage.VERIFY,
+        "the signature (s) starts with 2. and is not in the form of version 2",
+        "Sign the URL again; see docs/signatures.md for the form, and the order of its names.",
+    )  # fmt: skip
+    UNKNOWN_KEY = (
+        21, "unknown-key", Stage.VERIFY,
+        "the key that the signature names is not in the key ring",
+        "Name the key ring that holds the key with --keys, then run `pixelship replay`.",
+    )  # fmt: skip
     TAMPERED = (
-        20, "tampered", Stage.VERIFY,
+        22, "tampered", Stage.VERIFY,
         "the signature does not fit the URL: it was changed after signing, or signed with another key",
         "Sign the URL again just as it is to be used, with a key of this key ring.",
     )  # fmt: skip
     RETIRED_KEY = (
-        21, "retired-key", Stage.VERIFY,
-        "the key that signed the URL was retired before the view",
+        23, "retired-key", Stage.VERIFY,
+        "the key that signed the URL was retired, or revoked from a time, before the view",
         "Sign the URL again with a present key.",
     )  # fmt: skip
+    BAD_BOUNDS = (
+        24, "bad-bounds", Stage.VERIFY,
+        "a signed time (exp or nbf) is no number of seconds since 1970",
+        "Sign the URL again with --expires and --not-before.",
+    )  # fmt: skip
+    NOT_YET = (
+        25, "not-yet", Stage.VERIFY,
+        "the view came before the time (nbf) from which the URL counts",
+        "Nothing to mend, unless the time was signed wrongly or the log's clock is wrong.",
+    )  # fmt: skip
+    EXPIRED = (
+        26, "expired", Stage.VERIFY,
+        "the view came at or after the time (exp) at which the URL expired",
+        "Sign the URL again with a later --expires, or with none.",
+    )  # fmt: skip
     NO_DATA = (
-        22, "no-data", Stage.VERIFY,
-        "the URL lacks its key (k), its canonical URL (c) or its destination (d), or names no event",
+        27, "no-data", Stage.VERIFY,
+        "the URL lacks its key (k), its canonical URL (c) or its destination (d), or does not sign it; or it names no event",
         "Sign a URL that has all three; of another dialect's pixels give the event or the key.",
     )  # fmt: skip
     NO_AGENT = (
-        23, "no-agent", Stage.CLASSIFY,
+        28, "no-agent", Stage.CLASSIFY,
         "the request names no user agent",
         "Nothing to mend: browsers and mail programs always send one.",
     )  # fmt: skip
     NO_IP = (
-        24, "no-ip", Stage.ENRICH,
+        29, "no-ip", Stage.ENRICH,
         "the log holds no address for the request",
         "Log the client's address, and name trusted proxies with --trusted-proxy.",
     )  # fmt: skip
     UNKNOWN_TOKEN = (
-        25, "unknown-token", Stage.ROUTE,
+        30, "unknown-token", Stage.ROUTE,
         "the URL names a token or write key that has no destination",
         "Give the token a destination in pixelship.toml, and replay.",
     )  # fmt: skip
     BAD_DESTINATION = (
-        26, "bad-destination", Stage.ROUTE,
+        31, "bad-destination", Stage.ROUTE,
         "the destination (d) is no permitted DATASET.TABLE",
         "Use DATASET.TABLE of letters, digits and _; check the key's scope and --allow.",
     )  # fmt: skip

@@ -3,22 +3,23 @@
 The rules (the URL Standard's form decoding, with the doubts settled):
 `&` alone separates; empty pieces are skipped; the first `=` parts name from value, without one the
 value is blank; `+` is a space; `%XX` is decoded once, a `%` without two hex digits stands for
-itself. A query string is refused whole when it has over 200 parameters, a NUL, bytes that are not
-UTF-8 (overlong forms included), or one name twice.
+itself. A query string of over 200 parameters is refused whole. A NUL, bytes that are not UTF-8
+(overlong forms included), and a name that stood there before are flaws of a parameter; whether a
+flaw is a fault of the whole query string is for those to say who know what is signed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import holding, offsets_and_bytes, replace_where
+from pipeline.columns import Mask, holding, offsets_and_bytes, replace_where
 from pipeline.model import Reason
 
 MOST_PARAMETERS = 200
@@ -36,9 +37,10 @@ _HEX[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 class Parameters:
     """The decoded parameters of `count` query strings, one entry a parameter.
 
-    `row` says whose it is; entries are sorted by it and then by name (UTF-16 order). `place` rises
-    along the query string as it was sent. `fault` holds a `Reason` (0: none) for each query string;
-    those with one have no entries.
+    `row` says whose it is; entries are sorted by it, then by name (UTF-16 order), then as they
+    stand. `place` rises along the query string as it was sent. `flaw` holds a `Reason` (0: none)
+    for each entry, `fault` one for each query string; those with a fault have no entries. In an
+    entry that has a NUL or is not UTF-8, U+FFFD stands in its place.
     """
 
     count: int
@@ -46,14 +48,36 @@ class Parameters:
     place: Int64s
     name: pa.StringArray
     value: pa.StringArray
+    flaw: Faults
     fault: Faults
 
     def get(self, name: str) -> pa.StringArray:
-        """One parameter of every query string, null where it is missing."""
+        """One parameter of every query string, the first of its name; null where it is missing."""
         at = np.full(self.count, -1, np.int64)
-        hits = np.flatnonzero(pc.equal(self.name, name).to_numpy(zero_copy_only=False))
+        hits = np.flatnonzero(pc.equal(self.name, name).to_numpy(zero_copy_only=False))[::-1]
         at[self.row[hits]] = hits
         return self.value.take(pa.array(at, mask=at < 0))
+
+    def where(self, keep: Mask) -> Parameters:
+        """The same query strings with some of their entries."""
+        if keep.all():
+            return self
+        kept = pa.array(keep)
+        name, value = self.name.filter(kept), self.value.filter(kept)
+        return Parameters(
+            self.count, self.row[keep], self.place[keep], name, value, self.flaw[keep], self.fault
+        )
+
+    def refusing(self, entries: Mask) -> Parameters:
+        """The same, where the least flaw of some entries is a fault of their query strings."""
+        flawed = np.flatnonzero((self.flaw != 0) & entries)
+        if not len(flawed):
+            return self
+        worst = np.full(self.count, np.iinfo(np.int8).max, np.int8)
+        np.minimum.at(worst, self.row[flawed], self.flaw[flawed])
+        is_worse = (self.fault == 0) & (worst < np.iinfo(np.int8).max)
+        refused = replace(self, fault=np.where(is_worse, worst, self.fault))
+        return refused.where(refused.fault[self.row] == 0)
 
     def is_last(self, name: str) -> npt.NDArray[np.bool_]:
         """Which query strings end in the parameter."""
@@ -66,9 +90,7 @@ class Parameters:
 
     def without(self, names: Sequence[str]) -> Parameters:
         """The same query strings less some parameters."""
-        keep = ~pc.is_in(self.name, pa.array(names)).to_numpy(zero_copy_only=False)
-        name, value = self.name.filter(pa.array(keep)), self.value.filter(pa.array(keep))
-        return Parameters(self.count, self.row[keep], self.place[keep], name, value, self.fault)
+        return self.where(~pc.is_in(self.name, pa.array(names)).to_numpy(zero_copy_only=False))
 
     def as_json(self, pair: tuple[str, str, str], whole: tuple[str, str]) -> pa.StringArray:
         """One JSON text for each query string, as JavaScript's `JSON.stringify` writes it.
@@ -108,32 +130,28 @@ class _Pieces:
 
 
 def parse_queries(queries: pa.BinaryArray) -> Parameters:
-    """Decodes query strings (binary, no nulls) into their parameters."""
+    """Decodes query strings (binary, no nulls) into their parameters; every flaw is a fault."""
+    parameters = parse_leniently(queries)
+    return parameters.refusing(np.ones(len(parameters.row), np.bool_))
+
+
+def parse_leniently(queries: pa.BinaryArray) -> Parameters:
+    """The same, with flaws noted beside the parameters that have them."""
     count = len(queries)
     offsets, data = offsets_and_bytes(queries)
     pieces = _cut(data, offsets)
-    fault = np.zeros(count, np.int8)
-    crowded = np.bincount(pieces.row, minlength=count) > MOST_PARAMETERS
-    fault[crowded] = Reason.TOO_MANY_PARAMETERS
-    pairs = _decode(data, pieces)
-    for pair, reason in (
-        (_holding_nul(pairs), Reason.NUL_BYTE),
-        (_not_utf8(pairs), Reason.NOT_UTF8),
-    ):
-        blamed = pieces.row[pair // 2]
-        fault[blamed] = np.where(fault[blamed] == 0, reason, fault[blamed])
-
-    sound = np.flatnonzero(fault[pieces.row] == 0)
-    name, value = (pairs.take(pa.array(2 * sound + half)).cast(pa.string()) for half in (0, 1))
-    row, rank = pieces.row[sound], _ranks(name)
+    is_crowded = np.bincount(pieces.row, minlength=count) > MOST_PARAMETERS
+    pairs, flaw = _as_text(_decode(data, pieces))
+    kept = np.flatnonzero(~is_crowded[pieces.row])
+    name, value = (pairs.take(pa.array(2 * kept + half)) for half in (0, 1))
+    row, rank = pieces.row[kept], _ranks(name)
     order = np.lexsort((rank, row))
-    row, rank = row[order], rank[order]
-    is_twice = (row[1:] == row[:-1]) & (rank[1:] == rank[:-1])
-    fault[row[1:][is_twice]] = Reason.DUPLICATE_PARAMETER
-    keep = fault[row] == 0
-    order = order[keep]
+    row, rank, flaw = row[order], rank[order], flaw[kept][order]
+    is_again = np.append(False, (row[1:] == row[:-1]) & (rank[1:] == rank[:-1]))[: len(row)]
+    flaw[is_again & (flaw == 0)] = Reason.DUPLICATE_PARAMETER
     taken = pa.array(order)
-    return Parameters(count, row[keep], sound[order], name.take(taken), value.take(taken), fault)
+    fault = np.where(is_crowded, np.int8(Reason.TOO_MANY_PARAMETERS), np.int8(0))
+    return Parameters(count, row, kept[order], name.take(taken), value.take(taken), flaw, fault)
 
 
 def _cut(data: npt.NDArray[np.uint8], offsets: Int64s) -> _Pieces:
@@ -169,8 +187,20 @@ def _decode(data: npt.NDArray[np.uint8], pieces: _Pieces) -> pa.BinaryArray:
     return pa.Array.from_buffers(pa.binary(), len(ends), buffers)
 
 
-def _holding_nul(pairs: pa.BinaryArray) -> Int64s:
-    return np.flatnonzero(holding(pairs, lambda data: data == 0))
+def _as_text(pairs: pa.BinaryArray) -> tuple[pa.StringArray, Faults]:
+    """The names and values as text, and each pair's flaw."""
+    flaw = np.zeros(len(pairs) // 2, np.int8)
+    has_nul, not_utf8 = holding(pairs, lambda data: data == 0), _not_utf8(pairs)
+    flaw[not_utf8 // 2] = Reason.NOT_UTF8
+    flaw[np.flatnonzero(has_nul) // 2] = Reason.NUL_BYTE
+    if flaw.any():
+        has_nul[not_utf8] = True
+        pairs = replace_where(pairs, has_nul, _replaced)
+    return pairs.cast(pa.string()), flaw
+
+
+def _replaced(text: bytes) -> bytes:
+    return text.decode("utf-8", "replace").replace("\0", "\ufffd").encode()
 
 
 def _not_utf8(pairs: pa.BinaryArray) -> Int64s:

@@ -23,7 +23,7 @@ from pipeline.inflate import Damage
 from pipeline.model import EDGE_NUMBERS, EDGE_TEXTS, Tally
 from pipeline.options import Rules
 from pipeline.shape import Origin
-from pipeline.signing import Key, key_ring, sign_query
+from pipeline.signing import Key, key_ring, sign_query, sign_query_v2
 from tests import edge_logs, text_logs, vendor_logs
 
 SECRET = "the tests' secret"
@@ -39,6 +39,13 @@ def signed(secret: str = SECRET, **parameters: str) -> bytes:
     """A signed query string: `signed(k="other-story")`."""
     view = {"k": "story-1", "c": "https://news.example.org/a", "d": "news.pageviews"}
     return sign_query({**view, **parameters}, Key(secret.encode())).encode()
+
+
+def signed_v2(secret: str = SECRET, **parameters: str) -> bytes:
+    """The same, signed in version 2; further parameters may be put behind it."""
+    view = {"k": "story-1", "d": "news.pageviews", **parameters}
+    whole = {**view, "c": parameters.get("c", "https://news.example.org/a")}
+    return sign_query_v2(whole, Key(secret.encode())).encode()
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_only_the_command_line_reads_the_environment() -> None:
 def test_the_core_has_no_clock_no_chance_and_no_files(word: str) -> None:
     """What may be imported for other ends (parsing an address, say) is listed here, with the module."""
     core = {
-        "engine", "shape", "columns", "query", "signing", "destinations", "blocks", "inflate", "model",
+        "engine", "shape", "columns", "query", "destinations", "blocks", "inflate", "model",
     }  # fmt: skip
     allowed = {
         "datetime": {"formats/times.py", "dialects/json_data.py"},
@@ -94,7 +94,10 @@ def test_the_core_has_no_clock_no_chance_and_no_files(word: str) -> None:
     found = set()
     for path in MODULES:
         inside = path.relative_to(PACKAGE)
-        if inside.parts[0] not in {"formats", "dialects", "transforms"} and path.stem not in core:
+        if (
+            inside.parts[0] not in {"formats", "dialects", "transforms", "signing"}
+            and path.stem not in core
+        ):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
-from pipeline.cli.ring import DEFAULT_KEY_FILE
+from pipeline.cli.ring import KeySource, key_files
 from pipeline.cli.rules import (
     DEFAULT_CONFIG_FILE,
     format_of,
@@ -41,7 +41,7 @@ def load(
     logs: tuple[str, ...],
     warehouse: str,
     log_format: str,
-    key_file: Path | None,
+    key_file: KeySource,
     settle_s: float,
     workers: int,
     is_plan: bool,
@@ -80,8 +80,8 @@ def load(
         raise SetupError("Name a log file, a glob or a folder to load.")
     rules = take_rules(others)
     to = warehouse_of(warehouse, **others)
-    files = (key_file or Path(DEFAULT_KEY_FILE), rules["config_file"] or Path(DEFAULT_CONFIG_FILE))
-    ours = (*to.files, *files, *map_files(log_format))
+    config_file = rules["config_file"] or Path(DEFAULT_CONFIG_FILE)
+    ours = (*to.files, *key_files(key_file), config_file, *map_files(log_format))
     search = Search(patterns, ours, settle_s)
     if is_plan:
         _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)

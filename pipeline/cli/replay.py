@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.filters import batches_of, names_of, reasons_of, time_of
 from pipeline.cli.group import EXIT_INCOMPLETE
+from pipeline.cli.ring import KeySource
 from pipeline.cli.rules import format_of, rule_options, rules_of, take_rules
 from pipeline.cli.warehouse import loaded_warehouse_of, loading_options, warehouse_options
 from pipeline.errors import SetupError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def replay(
     warehouse: str,
     log_format: str,
-    key_file: Path | None,
+    key_file: KeySource,
     since: str | None,
     until: str | None,
     reasons: tuple[str, ...],

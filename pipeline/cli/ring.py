@@ -1,21 +1,29 @@
-"""Where a command's keys come from: the one place that reads `SIGNER_SECRET`."""
+"""Where a command's keys come from: the one place that reads `SIGNER_SECRET`, and what `env:` names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
-    from pipeline.signing import KeyRing
+    from pipeline.signing import Key, KeyRing
 
 DEFAULT_KEY_FILE = "pixelship-keys.json"
+KeySource: TypeAlias = "Path | str | None"
+"""A key ring's file, or a reference to a key ring; null for the default."""
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _source(_context: click.Context, _option: click.Parameter, text: str | None) -> KeySource:
+    from pipeline.secret_references import is_reference
+
+    return text if text is None or is_reference(text) else Path(text)
 
 
 def keys_option(command: _Command) -> _Command:
@@ -23,25 +31,63 @@ def keys_option(command: _Command) -> _Command:
     return click.option(
         "--keys",
         "key_file",
-        type=click.Path(path_type=Path),
+        callback=_source,
+        metavar="PATH",
         envvar="PIXELSHIP_KEYS",
         show_envvar=True,
-        help=f"Key ring file; {DEFAULT_KEY_FILE} where there is one.",
+        help=f"Key ring file, or a reference to a key ring (file:/PATH, env:NAME, sm://…); {DEFAULT_KEY_FILE} where there is one.",
     )(command)
 
 
-def key_ring_of(key_file: Path | None) -> KeyRing:
-    """The keys of the file and of `SIGNER_SECRET` (comma separated: the first signs, all verify).
+def key_file_of(source: KeySource) -> Path:
+    """The key ring's file, to change it; raises SetupError where it is kept elsewhere."""
+    if isinstance(source, str):
+        raise SetupError(f"The key ring at {source} cannot be changed from here: change it there, or name its file with --keys.")  # fmt: skip
+    return source or Path(DEFAULT_KEY_FILE)
 
-    The file's keys come first. Raises SetupError where there are none.
-    """
+
+def key_files(source: KeySource) -> tuple[Path, ...]:
+    """The files on this machine that hold the key ring, whether they are there or not."""
+    from pipeline.secret_references import file_of
+
+    path = file_of(source) if isinstance(source, str) else source or Path(DEFAULT_KEY_FILE)
+    return (path,) if path else ()
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ
+
+
+def read_ring(path: Path) -> KeyRing:
+    """The key ring in a file, references in it followed; raises SetupError, ServiceError."""
     from pipeline.keyfile import read_key_file
+
+    return read_key_file(path, _environment())
+
+
+def referred_key(reference: str) -> Key:
+    """A key whose secret stays where a reference leads to; raises SetupError, ServiceError."""
+    from pipeline.keyfile import referred_key
+
+    return referred_key(reference, _environment())
+
+
+def key_ring_of(source: KeySource) -> KeyRing:
+    """The keys of a file or reference, and of `SIGNER_SECRET` (comma separated: the first signs, all verify).
+
+    The file's keys come first. References are followed here, once. Raises SetupError where there
+    are no keys, ServiceError.
+    """
+    from pipeline.keyfile import read_key_reference
     from pipeline.signing import MOST_KEYS, KeyRing, key_ring
 
-    if key_file is None and Path(DEFAULT_KEY_FILE).exists():
-        key_file = Path(DEFAULT_KEY_FILE)
-    keys = read_key_file(key_file).keys if key_file else ()
-    listed = os.environ.get("SIGNER_SECRET", "").split(",")
+    if source is None and Path(DEFAULT_KEY_FILE).exists():
+        source = Path(DEFAULT_KEY_FILE)
+    if isinstance(source, str):
+        keys = read_key_reference(source, _environment()).keys
+    else:
+        keys = read_ring(source).keys if source else ()
+    listed = _environment().get("SIGNER_SECRET", "").split(",")
     secrets = [secret.strip() for secret in listed if secret.strip()]
     ring = KeyRing(keys + key_ring(secrets).keys)
     if not ring.keys:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.cli.ring import KeySource, key_ring_of, keys_option
 from pipeline.cli.text import printable
 from pipeline.errors import SetupError
 
@@ -97,7 +97,7 @@ def config_of(file: Path | None) -> Config:
         raise SetupError(f"The configuration {file} cannot be read: {error.strerror}.") from None
 
 
-def rules_of(key_file: Path | None, given: Mapping[str, Any]) -> Rules:
+def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
     """The engine's rules: the configuration's, but for what options say. Raises SetupError."""
     import ipaddress
 

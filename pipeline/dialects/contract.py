@@ -23,8 +23,10 @@ class Claims:
     is the JSON text of the signed parameters that have no column of their own (of those that could
     be, where a dialect has no signatures), `extras` of those that are not signed; `repair` names
     what had to be mended for the signature to fit; `user_id` and `client_time` are whom and when
-    the client says, `send_id` the e-mail that was opened. `hides_address` marks the events that
-    are to be stored without the visitor's address.
+    the client says, `send_id` the e-mail that was opened. The claim holds for requests logged from
+    `valid_from_us` on and before `valid_until_us` (int64 microseconds, the least and the greatest
+    where there is no bound). `hides_address` marks the events that are to be stored without the
+    visitor's address.
     """
 
     reason: npt.NDArray[np.int8]
@@ -40,6 +42,8 @@ class Claims:
     send_id: pa.StringArray
     client_time: pa.TimestampArray
     hides_address: Mask
+    valid_from_us: npt.NDArray[np.int64]
+    valid_until_us: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def claims_of(
         "dialect": pa.repeat(pa.scalar(dialect), count),
         "client_time": pa.nulls(count, TIMESTAMP),
         "hides_address": np.zeros(count, np.bool_),
+        "valid_from_us": np.full(count, np.iinfo(np.int64).min),
+        "valid_until_us": np.full(count, np.iinfo(np.int64).max),
     }
     nothing = pa.nulls(count, pa.string())
     given = {**blank, **columns, "reason": reason}

@@ -2,7 +2,8 @@
 
 Source: PRX's pixel tracker (checked 2026-11-21). Its reasons are `invalid` (here `unsigned`,
 `unfilled-tag`, `truncated` or `tampered`) and `no-data`, in this order; a blank `k`, `c` or `d` is
-no data. What does not verify is mended where that can be (`pipeline.repair`).
+no data. What does not verify is mended where that can be (`pipeline.repair`). Signatures are of
+version 1, PRX's own, or of version 2, ours: there `k`, `c` and `d` must be among the signed.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from pipeline.destinations import is_permitted
 from pipeline.dialects.contract import Claims, claims_of
 from pipeline.model import Reason
 from pipeline.options import Rules
-from pipeline.query import parse_queries
+from pipeline.query import Parameters
 from pipeline.repair.cuts import cut_reasons
 from pipeline.repair.ladder import mend
 from pipeline.repair.tags import holding_tags
-from pipeline.signing import NO_KEY, SIGNATURE, KeyRing, messages
+from pipeline.repair.trackers import merged_extras
+from pipeline.signing import EXPIRES, NO_KEY, NOT_BEFORE, KeyRing, bounds, read_signed, verify
 
 NAME = "prx"
 KEY, CANONICAL, DESTINATION = "k", "c", "d"
 SEND = "sh"
 """An e-mail's id, in signed URLs too."""
+_DOUBTFUL = (Reason.TAMPERED, Reason.NOT_UTF8, Reason.MALFORMED_SIGNATURE)
 
 
 def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
@@ -44,8 +47,11 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     rows = np.flatnonzero(failed)
     mended = mend(queries.take(pa.array(rows)), lambda forms: _verifies(forms, rules.keys))
     if len(mended.rows):
-        sound = replace(_claims(mended.queries, rules), repair=mended.repair, extras=mended.extras)
-        claims = _replaced(claims, rows[mended.rows], sound)
+        sound = _claims(mended.queries, rules)
+        extras = merged_extras(sound.extras, mended.extras)
+        claims = _replaced(
+            claims, rows[mended.rows], replace(sound, repair=mended.repair, extras=extras)
+        )
     failed &= claims.key_number == NO_KEY
     _diagnose(claims.reason, queries, np.flatnonzero(failed), rules)
     return claims
@@ -53,35 +59,40 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
 
 def _claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     """What query strings claim just as they are."""
-    parameters = parse_queries(queries)
-    signature = parameters.get(SIGNATURE)
-    key_number = rules.keys.verify(messages(parameters), signature)
-    key, canonical, destination = map(parameters.get, (KEY, CANONICAL, DESTINATION))
+    read = read_signed(queries)
+    key_number, reason = verify(read, rules.keys)
+    signed = read.signed
+    key, canonical, destination = map(signed.get, (KEY, CANONICAL, DESTINATION))
     destination = _with_dataset(destination, rules.default_dataset)
+    from_us, until_us, is_wrong = bounds(read)
     has_data = ~_is_blank(key) & ~_is_blank(canonical) & ~_is_blank(destination)
     tests = (
-        (Reason.UNSIGNED, _is_blank(signature)),
-        (Reason.TAMPERED, key_number == NO_KEY),
+        (Reason.BAD_BOUNDS, is_wrong),
         (Reason.NO_DATA, ~has_data),
         (Reason.BAD_DESTINATION, ~_is_permitted(destination, key_number, rules)),
     )
-    reason = parameters.fault.copy()
     for verdict, applies in tests:
         reason[applies & (reason == 0)] = verdict
+    params = signed.without([KEY, CANONICAL, DESTINATION, SEND])
     columns = {
         "key_number": key_number,
         "key": key,
         "canonical": canonical,
         "destination": destination,
-        "params": parameters.without([SIGNATURE, KEY, CANONICAL, DESTINATION, SEND]).as_object(),
-        "send_id": parameters.get(SEND),
+        "send_id": signed.get(SEND),
+        "valid_from_us": from_us,
+        "valid_until_us": until_us,
     }
+    if read.lists:
+        is_bound = pc.is_in(params.name, pa.array([EXPIRES, NOT_BEFORE]))
+        params = params.where(~(read.is_v2[params.row] & is_bound.to_numpy(zero_copy_only=False)))
+        columns["extras"] = _first_of_each(read.unsigned).as_object()
+    columns["params"] = _first_of_each(params).as_object()
     return claims_of(NAME, reason, columns)
 
 
 def _verifies(queries: pa.BinaryArray, keys: KeyRing) -> Mask:
-    parameters = parse_queries(queries)
-    return keys.verify(messages(parameters), parameters.get(SIGNATURE)) != NO_KEY
+    return verify(read_signed(queries), keys)[0] != NO_KEY
 
 
 def _replaced(claims: Claims, rows: Rows, others: Claims) -> Claims:
@@ -103,13 +114,13 @@ def _diagnose(
     reason: npt.NDArray[np.int8], queries: pa.BinaryArray, failed: Rows, rules: Rules
 ) -> None:
     """Sets the reasons of query strings that seemed tampered with, and were cut or never filled in."""
-    rows = failed[np.isin(reason[failed], (Reason.TAMPERED, Reason.NOT_UTF8))]
+    rows = failed[np.isin(reason[failed], _DOUBTFUL)]
     if not len(rows):
         return
     broken = queries.take(pa.array(rows))
-    parameters = parse_queries(broken)
-    cut = cut_reasons(broken, parameters, (KEY, CANONICAL, DESTINATION), rules.paths)
-    found = np.where(holding_tags(parameters), np.int8(Reason.UNFILLED_TAG), cut)
+    read = read_signed(broken)
+    cut = cut_reasons(broken, read, (KEY, CANONICAL, DESTINATION), rules.paths)
+    found = np.where(holding_tags(read.deciding), np.int8(Reason.UNFILLED_TAG), cut)
     reason[rows] = np.where(found, found, reason[rows])
 
 
@@ -137,3 +148,8 @@ def _is_permitted(
         may = np.array([is_permitted(name, rules.allow) and key.may_name(name) for name in names])
         permitted |= (key_number == number) & coded.look_up(may.astype(np.bool_), False)
     return permitted
+
+
+def _first_of_each(parameters: Parameters) -> Parameters:
+    """The same query strings with the first of each name alone."""
+    return parameters.where(parameters.flaw != Reason.DUPLICATE_PARAMETER)

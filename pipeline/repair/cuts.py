@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.columns import Mask
 from pipeline.model import Reason
-from pipeline.query import Parameters
-from pipeline.signing import SIGNATURE, SIGNATURE_CHARS
+from pipeline.signing import SIGNATURE, Signed
 
 LIMITS = {
     255: Reason.TRUNCATED_AT_255,
@@ -41,30 +40,31 @@ _HALF_CHARACTER = (
     "|E[0-9A-F](?:%[89AB][0-9A-F])?"
     "|F[0-4](?:%[89AB][0-9A-F]){0,2})(?:%[0-9A-F]?)?$"
 )
-_SIGNED_EARLY = "(?:^|&)s=[0-9A-Za-z_-]{43}&"
+_SIGNED_EARLY = r"(?:^|&)s=(?:2\.[0-9a-f]{8}\.[0-9A-Za-z_~-]+\.)?[0-9A-Za-z_-]{43}&"
 
 Reasons = npt.NDArray[np.int8]
 
 
 def cut_reasons(
-    queries: pa.BinaryArray, parameters: Parameters, needed: Sequence[str], paths: Sequence[str]
+    queries: pa.BinaryArray, read: Signed, needed: Sequence[str], paths: Sequence[str]
 ) -> Reasons:
     """For each query string that does not verify why it seems to have been cut, 0 where it does not.
 
     It ends in half an escape, half a character or half a signature; or it has come to a known limit
     and does not end in its signature: from `SURE_BYTES` on that is enough, below it must lack a
-    needed parameter as well. Of those with a fault only what ends in half a character seems cut.
+    needed parameter, or one that its signature names, as well. Of those with a fault only what ends
+    in half a character seems cut.
     """
-    signature, is_last = parameters.get(SIGNATURE), parameters.is_last(SIGNATURE)
-    length = pc.binary_length(signature).fill_null(0).to_numpy(zero_copy_only=False)
-    ends_short = _matches(queries, _HALF_ESCAPE) | (is_last & (length < SIGNATURE_CHARS))
+    parameters = read.parameters
+    is_last = parameters.is_last(SIGNATURE)
+    ends_short = _matches(queries, _HALF_ESCAPE) | (is_last & read.is_cut)
     is_cut = ends_short & (parameters.fault == 0)
     is_cut |= _matches(queries, _HALF_CHARACTER) & _matches(queries, _SIGNED_EARLY)
-    lacks = np.zeros(len(queries), np.bool_)
+    lacks = read.lacks.copy()
     for name in needed:
         lacks |= parameters.get(name).is_null().to_numpy(zero_copy_only=False)
     limit = limits_hit(queries, paths)
-    is_at_limit = (length == SIGNATURE_CHARS) & ~is_last & (lacks | (limit >= SURE_BYTES))
+    is_at_limit = read.is_whole & ~is_last & (lacks | (limit >= SURE_BYTES))
     reasons = np.where(is_cut, np.int8(Reason.TRUNCATED), np.int8(0))
     for bytes_, reason in LIMITS.items():
         reasons[(is_cut | is_at_limit) & (limit == bytes_)] = reason

@@ -30,7 +30,7 @@ _LEAST_BYTES = len("s=") + SIGNATURE_CHARS
 MOST_BYTES = 16_384
 """Longer query strings are not mended: no server takes a URL of that length."""
 _LOOKS_SIGNED = r"(?:^|[&;]|%(?:25)*(?:26|3B))s(?:=|%(?:25)*3D)"
-_IS_SIGNED = re.compile(rb"(?:^|&)s=[0-9A-Za-z_%-]{43}")
+_IS_SIGNED = re.compile(rb"(?:^|&)s=[0-9A-Za-z_.~%-]{43}")
 
 Verifies = Callable[[pa.BinaryArray], Mask]
 """Which of some query strings carry a signature that fits all their parameters."""

@@ -13,6 +13,9 @@ import json
 import re
 from urllib.parse import unquote_to_bytes
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 PREFIXES = (
     "utm_", "mtm_", "matomo_", "pk_", "piwik_", "hsa_", "__hs", "_hs", "oly_", "vero_", "bsft_",
 )  # fmt: skip
@@ -101,6 +104,22 @@ def extras_json(pieces: tuple[bytes, ...]) -> str | None:
     for piece in pieces:
         name, _, value = piece.partition(b"=")
         found.setdefault(_text(name), _text(value))
+    return _as_json(found)
+
+
+def merged_extras(own: pa.StringArray, dropped: pa.StringArray) -> pa.StringArray:
+    """The unsigned parameters that a form still has, and those left out to make it, as JSON."""
+    both = pc.and_(own.is_valid(), dropped.is_valid())
+    if not pc.any(both, min_count=0).as_py():
+        return pc.coalesce(own, dropped)
+    return pa.array(list(map(_merged, own.to_pylist(), dropped.to_pylist())), pa.string())
+
+
+def _merged(own: str | None, dropped: str | None) -> str | None:
+    return _as_json({**json.loads(dropped or "{}"), **json.loads(own or "{}")})
+
+
+def _as_json(found: dict[str, str]) -> str | None:
     names = sorted(found, key=lambda name: name.encode("utf-16-be"))
     ordered = {name: found[name] for name in names}
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")) if ordered else None

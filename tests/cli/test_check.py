@@ -8,12 +8,13 @@ import pytest
 
 from pipeline.keyfile import write_key_file
 from pipeline.model import Reason
-from pipeline.signing import Key, KeyRing
+from pipeline.signing import Key, KeyRing, sign_query_v2
 from tests.cli.conftest import Pixelship
-from tests.logs import SECRET, signed
+from tests.logs import SECRET, signed, signed_v2
 
 VECTORS = json.loads(Path(__file__).parents[1].joinpath("vectors/prx-signatures.json").read_bytes())
 GOOD = "https://px.example.org/i.gif?" + signed(issue="12").decode()
+V2 = "https://px.example.org/i.gif?" + signed_v2(issue="1\n2", exp="4102444800").decode()
 
 
 def bad(reason: Reason) -> str:
@@ -40,6 +41,13 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
         "d": "news.pageviews",
         "issue": "12",
     }
+    facts = {
+        "version": 1,
+        "key_id": Key(SECRET.encode()).id,
+        "not_before": None,
+        "expires": None,
+        "extras": {},
+    }
     assert done.json == [
         {
             "url": GOOD,
@@ -48,6 +56,7 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "destination": "news.pageviews",
             "params": params,
             "repair": None,
+            **facts,
         },
         {
             "url": tampered,
@@ -56,6 +65,8 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "destination": "news.pageviews",
             "params": params | {"k": "story-2"},
             "repair": None,
+            **facts,
+            "key_id": None,
         },
         {
             "url": "https://px.example.org/other",
@@ -64,9 +75,38 @@ def test_json_tells_the_same(pixelship: Pixelship) -> None:
             "destination": None,
             "params": {},
             "repair": None,
+            **dict.fromkeys(facts),
+            "extras": {},
         },
     ]
-    assert list(done.json[0]) == ["url", "counts", "reason", "destination", "params", "repair"]
+    assert list(done.json[0]) == [
+        "url", "counts", "reason", "destination", "params", "repair", *facts,
+    ]  # fmt: skip
+
+
+def test_of_version_2_the_facts_are_told(pixelship: Pixelship) -> None:
+    done = pixelship("check", V2 + "&cb=1&utm_source=mail")
+    key_id = Key(SECRET.encode()).id
+    facts = (
+        f"    Version 2, key {key_id}. Signed: c=https://news.example.org/a, d=news.pageviews, "
+        "exp=4102444800, issue=1\\n2, k=story-1. Expires at 2100-01-01T00:00:00Z. "
+        "Not signed: cb, utm_source."
+    )
+    told = f"counts, into news.pageviews: {V2}&cb=1&utm_source=mail"
+    assert (done.status, done.stdout.splitlines()) == (0, [told, facts])
+    done = pixelship("check", V2.replace("story-1", "story-2"))
+    assert done.stdout.splitlines()[1] == bad(Reason.TAMPERED)
+    assert done.stdout.splitlines()[2].startswith(f"    Version 2, key {key_id}. Signed: c=https")
+    done = pixelship("check", "/i.gif?" + signed_v2("foreign", nbf="0").decode())
+    assert done.stdout.splitlines()[1] == bad(Reason.UNKNOWN_KEY)
+    assert "Counts from 1970-01-01T00:00:00Z on." in done.stdout
+
+
+def test_what_is_needed_and_not_signed_is_named(pixelship: Pixelship) -> None:
+    query = sign_query_v2({"k": "a", "c": "b"}, Key(SECRET.encode()))
+    done = pixelship("check", f"/i.gif?{query}&d=a.b")
+    assert done.status == 1
+    assert "or does not sign it; it holds d outside its signature." in done.stdout
 
 
 def test_a_broken_url_that_counts_is_told_what_is_broken(pixelship: Pixelship) -> None:
@@ -96,6 +136,7 @@ def test_a_broken_url_that_counts_is_told_what_is_broken(pixelship: Pixelship) -
             Reason.TRUNCATED_AT_2048,
         ),
         ("https://px.example.org/i.gif?k=a&c=b&d=e.f&s=abc", Reason.TRUNCATED),
+        (V2 + "&k=again", Reason.DUPLICATE_PARAMETER),
         (GOOD + "&k=again", Reason.DUPLICATE_PARAMETER),
         (GOOD + "&x=%00", Reason.NUL_BYTE),
         (GOOD + "&x=%ff", Reason.NOT_UTF8),
@@ -110,7 +151,7 @@ def test_why_a_url_does_not_count_and_what_to_do(
 ) -> None:
     done = pixelship("check", url)
     assert done.status == 1
-    assert done.stdout.splitlines() == [f"does not count ({reason.label}): {url}", bad(reason)]
+    assert done.stdout.splitlines()[:2] == [f"does not count ({reason.label}): {url}", bad(reason)]
 
 
 @pytest.mark.parametrize(

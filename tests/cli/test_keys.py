@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.keyfile import read_key_file
 from tests.cli.conftest import Pixelship, rows
-from tests.logs import Hit, log, tsv
+from tests.logs import NOON_US, Hit, log, tsv
 
 
 def cells(table: str) -> list[list[str]]:
@@ -80,6 +81,92 @@ def test_a_retired_keys_urls_count_for_views_logged_before(bare: Pixelship) -> N
     assert (sheet["accepted"], sheet["rejected"]) == (1, {"retired-key": 1})
     assert rows("SELECT event_id FROM a.b") == [("before",)]
     assert bare("sign", "--key", "k", "--canonical", "c", "--to", "a.b").status == 2
+
+
+def test_a_revoked_keys_urls_count_for_views_logged_before_its_time(bare: Pixelship) -> None:
+    bare("keys", "new")
+    url = bare("sign", "--key", "k", "--canonical", "c", "--to", "a.b").stdout.strip()
+    (key,) = read_key_file(Path("pixelship-keys.json")).keys
+    done = bare("keys", "revoke", key.id, "--from", "2025-11-21T12:00")
+    assert (done.status, done.stderr) == (0, "")
+    first, *advice = done.stdout.splitlines()
+    assert first == f"Key {key.id} is revoked from 2025-11-21 12:00:00 UTC on: it signs no more, and later views of its URLs do not count."  # fmt: skip
+    assert f"WHERE key_id = '{key.id}' AND timestamp >= '2025-11-21 12:00:00+00'" in advice[1]
+    assert "  pixelship unload --day 2025-11-21" in advice
+    assert cells(bare("keys", "list").stdout)[0][3] == "revoked from 2025-11-21 12:00:00 UTC"
+    uri = url.removeprefix("https://px.example.org").encode()
+    hits = [Hit(request_id=b"%d" % at, uri=uri, time_us=NOON_US + at) for at in (-1000, 0, 1000)]
+    Path("a.log").write_bytes(log(*map(tsv, hits)))
+    sheet = bare("load", "a.log", "--json").json
+    assert (sheet["accepted"], sheet["rejected"]) == (1, {"retired-key": 2})
+    assert bare("sign", "--key", "k", "--canonical", "c", "--to", "a.b").status == 2
+    bare("keys", "retire", key.id)
+    assert re.fullmatch(r"retired .* UTC, revoked from .* UTC", cells(bare("keys", "list").stdout)[0][3])  # fmt: skip
+
+
+def test_what_a_revocation_advises_takes_the_rows_out(bare: Pixelship) -> None:
+    bare("keys", "new")
+    url = bare("sign", "--key", "k", "--canonical", "c", "--to", "a.b").stdout.strip()
+    (key,) = read_key_file(Path("pixelship-keys.json")).keys
+    uri = url.removeprefix("https://px.example.org").encode()
+    hits = [Hit(request_id=b"%d" % at, uri=uri, time_us=NOON_US + at) for at in (-1000, 0, 1000)]
+    Path("a.log").write_bytes(log(*map(tsv, hits)))
+    assert bare("load", "a.log", "--json").json["accepted"] == 3
+    advice = bare("keys", "revoke", key.id, "--from", "2025-11-21T12:00").stdout.splitlines()
+    assert rows(advice[2].strip().replace("DATASET.TABLE", "a.b")) == [(2,)]
+    assert bare(*shlex.split(advice[4])[1:]).status == 0
+    assert bare("load", "a.log", "--json").json["rejected"] == {"retired-key": 2}
+    assert rows("SELECT event_id FROM a.b") == [("-1000",)]
+
+
+@pytest.mark.parametrize("time", ["yesterday", "", "30d"])
+def test_a_time_to_revoke_from_must_be_one(bare: Pixelship, time: str) -> None:
+    bare("keys", "new")
+    (key,) = read_key_file(Path("pixelship-keys.json")).keys
+    done = bare("keys", "revoke", key.id, "--from", time)
+    assert (done.status, done.stdout) == (2, "")
+    assert bare("keys", "revoke", key.id).status == 2
+    assert bare("keys", "revoke", "00000000", "--from", "2026-01-01").status == 2
+
+
+def test_a_secret_may_stay_elsewhere(bare: Pixelship) -> None:
+    Path("secret").write_text("from a file\n")
+    env = {"OURS": "from the environment"}
+    bare("keys", "new", "--secret-from", "env:OURS", "--scope", "a.*", env=env)
+    bare("keys", "new", "--secret-from", "file:secret", env=env)
+    assert "from" not in Path("pixelship-keys.json").read_text().replace("secret_from", "")
+    listed = cells(bare("keys", "list", env=env).stdout)
+    assert [(row[2], row[4]) for row in listed] == [("*", "file:secret"), ("a.*", "env:OURS")]
+    url = bare("sign", "--key", "k", "--canonical", "c", "--to", "a.b", env=env).stdout.strip()
+    assert bare("check", url, "--keys", "file:secret").status == 0
+    assert bare("check", url, env={"SIGNER_SECRET": "from a file"}).status == 2, (
+        "env:OURS is not set"
+    )
+    done = bare("check", url)
+    assert done.stderr == "Error: The environment variable 'OURS' is to hold a secret and is not set: set it.\n"  # fmt: skip
+    Path("secret").write_text("changed")
+    assert "is not that of the key" in bare("check", url, env=env).stderr
+
+
+def test_a_whole_ring_may_stay_elsewhere(bare: Pixelship) -> None:
+    bare("keys", "new", "--keys", "ring.json")
+    ring = Path("ring.json").read_text()
+    words = ("sign", "--key", "k", "--canonical", "c", "--to", "a.b")
+    url = bare(*words, "--keys", "ring.json").stdout.strip()
+    env = {"OURS": ring, "PIXELSHIP_KEYS": "env:OURS"}
+    assert bare("check", url, env=env).status == 0
+    assert bare(*words, "--keys", "env:OURS", env=env).stdout.strip() == url
+    (key,) = read_key_file(Path("ring.json")).keys
+    for words in (("new",), ("retire", key.id), ("revoke", key.id, "--from", "2026-01-01")):
+        done = bare("keys", *words, env=env)
+        assert (done.status, done.stdout) == (2, "")
+        assert "The key ring at env:OURS cannot be changed from here" in done.stderr
+    uri = url.removeprefix("https://px.example.org").encode()
+    Path("logs").mkdir()
+    Path("logs/a.log").write_bytes(log(tsv(Hit(uri=uri))))
+    Path("logs/secret").write_text(ring)
+    sheet = bare("load", "logs", "--json", "--keys", "file:logs/secret").json
+    assert (sheet["objects"], sheet["accepted"]) == (1, 1)
 
 
 def test_retiring_twice_keeps_the_first_time(bare: Pixelship) -> None:

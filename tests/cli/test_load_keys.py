@@ -24,7 +24,7 @@ def test_the_first_secret_signs_and_all_verify(bare: Pixelship) -> None:
     env = {"SIGNER_SECRET": "new, old,,older,"}
     sheet = bare("load", "access.log", "--json", env=env).json
     assert (sheet["accepted"], sheet["rejected"]) == (3, {"tampered": 1})
-    url = bare("sign", "--key", "story-1", "--canonical", "https://news.example.org/a", "--to", "news.pageviews", env=env).stdout  # fmt: skip
+    url = bare("sign", "--key", "story-1", "--canonical", "https://news.example.org/a", "--to", "news.pageviews", "--v1", env=env).stdout  # fmt: skip
     assert signed("new").decode().partition("&")[0] in url
 
 

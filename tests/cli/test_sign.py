@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -9,7 +10,7 @@ import pytest
 from pipeline.keyfile import write_key_file
 from pipeline.signing import Key, KeyRing
 from tests.cli.conftest import Pixelship, rows
-from tests.logs import Hit, log, tsv
+from tests.logs import SECRET, Hit, log, tsv
 
 STORY = ("--key", "story-1", "--canonical", "https://example.org/a?b=c&d=é", "--to", "news.views")
 
@@ -21,6 +22,7 @@ def test_the_url_that_is_printed_verifies(pixelship: Pixelship) -> None:
     assert (url.scheme, url.netloc, url.path) == ("https", "px.example.org", "/pixel.gif")
     parameters = parse_qsl(url.query)
     assert parameters[0][0] == "s"
+    assert parameters[0][1].startswith(f"2.{Key(SECRET.encode()).id}.c~d~k.")
     assert dict(parameters[1:]) == {
         "k": "story-1",
         "d": "news.views",
@@ -28,6 +30,57 @@ def test_the_url_that_is_printed_verifies(pixelship: Pixelship) -> None:
     }
     (verdict,) = pixelship("check", "--json", done.stdout.strip()).json
     assert (verdict["counts"], verdict["destination"]) == (True, "news.views")
+
+
+def test_version_1_is_the_form_of_prx(pixelship: Pixelship) -> None:
+    url = pixelship("sign", *STORY, "--v1", "--param", "exp=x", "--param", "é=1").stdout.strip()
+    signature, *_, canonical = parse_qsl(urlsplit(url).query)
+    assert (len(signature[1]), canonical[0]) == (43, "c")
+    (verdict,) = pixelship("check", "--json", url).json
+    assert (verdict["counts"], verdict["version"]) == (True, 1)
+    assert verdict["params"]["exp"] == "x"
+
+
+def test_what_is_unsigned_stands_behind_and_merge_tags_as_they_are(pixelship: Pixelship) -> None:
+    words = ("cb=a b&c", "id=*|UNIQID|*", "who=x-{{ contact.id }}/%%email%%", "é=ü")
+    url = pixelship("sign", *STORY, *(f"--unsigned={word}" for word in words)).stdout.strip()
+    behind = "&cb=a%20b%26c&id=*|UNIQID|*&who=x-{{ contact.id }}%2F%%email%%&%C3%A9=%C3%BC"
+    assert url.endswith(f"d%3D%C3%A9{behind}")
+    filled = url.replace("*|UNIQID|*", "r 1").replace("{{ contact.id }}", "7")
+    (verdict,) = pixelship("check", "--json", filled).json
+    assert verdict["counts"]
+    assert verdict["extras"] == {"cb": "a b&c", "id": "r 1", "who": "x-7/%%email%%", "é": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("30d", 2_592_000), ("2h", 7200), ("90s", 90), ("5m", 300), ("1w", 604_800)],
+)
+def test_times_may_be_given_from_now(pixelship: Pixelship, given: str, seconds: int) -> None:
+    before = int(time.time())
+    url = pixelship("sign", *STORY, "--expires", given, "--not-before", "0s").stdout.strip()
+    after = int(time.time())
+    parameters = dict(parse_qsl(urlsplit(url).query))
+    assert before + seconds <= int(parameters["exp"]) <= after + seconds
+    assert before <= int(parameters["nbf"]) <= after
+    assert pixelship("check", url).status == 0
+
+
+@pytest.mark.parametrize(
+    "given", ["2030-01-01", "2030-01-01T00:00:00Z", "2030-01-01T01:00:00+01:00", "2030-01-01T00:00:00.900"]
+)  # fmt: skip
+def test_times_may_be_absolute(pixelship: Pixelship, given: str) -> None:
+    url = pixelship("sign", *STORY, "--not-before", given).stdout.strip()
+    assert dict(parse_qsl(urlsplit(url).query))["nbf"] == "1893456000"
+    (verdict,) = pixelship("check", "--json", url).json
+    assert (verdict["reason"], verdict["not_before"]) == ("not-yet", "2030-01-01T00:00:00Z")
+
+
+def test_what_is_viewed_must_be_named(pixelship: Pixelship) -> None:
+    for left_out in (0, 2, 4):
+        done = pixelship("sign", *STORY[:left_out], *STORY[left_out + 2 :])
+        assert (done.status, done.stdout) == (2, "")
+        assert "--key, --canonical and --to are needed" in done.stderr
 
 
 def test_a_view_of_the_url_counts(pixelship: Pixelship) -> None:
@@ -90,6 +143,25 @@ def test_the_newest_key_that_is_not_retired_signs(bare: Pixelship) -> None:
         ("--param", "=value"),
         ("--param", "k=again"),
         ("--param", "s=mine"),
+        ("--param", "exp=1"),
+        ("--param", "a.b=1"),
+        ("--param", "é=1"),
+        (*(word for number in range(30) for word in ("--param", f"p{number}=")),),
+        ("--unsigned", "plain"),
+        ("--unsigned", "k=again"),
+        ("--unsigned", "s=mine"),
+        ("--param", "a=1", "--unsigned", "a=2"),
+        ("--unsigned", "a=1", "--unsigned", "a=2"),
+        ("--expires", "1d", "--unsigned", "exp=2"),
+        ("--expires", "soon"),
+        ("--expires", "30"),
+        ("--expires", "1969-12-31"),
+        ("--expires", "1h", "--not-before", "1h"),
+        ("--expires", "2026-01-01", "--not-before", "2026-01-02"),
+        ("--v1", "--unsigned", "a=1"),
+        ("--v1", "--expires", "1d"),
+        ("--v1", "--not-before", "1d"),
+        ("--v1", "--param", "k=again"),
         ("--param", "a=1", "--param", "a=2"),
         ("--to", "nowhere"),
         ("--to", "pixelship.objects"),

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.check import NOT_PIXEL, Verdict, check_urls
 from pipeline.options import Rules
-from pipeline.signing import Key, KeyRing, key_ring
-from tests.logs import NOON_US, RULES, signed
+from pipeline.signing import Key, KeyRing, key_ring, sign_query_v2
+from tests.logs import NOON_US, RULES, signed, signed_v2
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "vectors/prx-signatures.json").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_vectors_count(vector: dict[str, Any]) -> None:
     assert verdict.reason == (None if vector["params"]["k"] else "no-data")
     assert verdict.counts == bool(vector["params"]["k"])
     assert verdict.destination == vector["params"]["d"]
-    assert verdict.params == vector["params"]
+    assert verdict.facts.params == vector["params"]
 
 
 def test_a_url_that_counts() -> None:
@@ -42,20 +42,28 @@ def test_a_url_that_counts() -> None:
         "destination": "news.pageviews",
         "params": {"k": "story-1", "c": "https://news.example.org/a", "d": "news.pageviews"},
         "repair": None,
+        "version": 1,
+        "key_id": RULES.keys.keys[0].id,
+        "not_before": None,
+        "expires": None,
+        "extras": {},
     }
 
 
 @pytest.mark.parametrize(
-    ("url", "repair"),
+    ("url", "repair", "extras"),
     [
-        (URL.replace("&", "&amp;"), "html-entities"),
-        (URL + "&utm_source=mail", "trackers"),
-        (URL + '"', "trailing"),
-        (URL.replace("&", "&amp;") + "&amp;utm_source=mail", "html-entities+trackers"),
+        (URL.replace("&", "&amp;"), "html-entities", {}),
+        (URL + "&utm_source=mail", "trackers", {"utm_source": "mail"}),
+        (URL + '"', "trailing", {}),
+        (URL.replace("&", "&amp;") + "&amp;cb=1", "html-entities+trackers", {"cb": "1"}),
     ],
 )
-def test_a_broken_url_that_counts_is_told_with_what_was_signed(url: str, repair: str) -> None:
-    assert check(url).to_json() == check(URL).to_json() | {"url": url, "repair": repair}
+def test_a_broken_url_that_counts_is_told_with_what_was_signed(
+    url: str, repair: str, extras: dict[str, str]
+) -> None:
+    changes = {"url": url, "repair": repair, "extras": extras}
+    assert check(url).to_json() == check(URL).to_json() | changes
 
 
 def test_a_broken_url_may_still_not_count() -> None:
@@ -99,6 +107,50 @@ def test_why_a_url_does_not_count(url: str, reason: str | None) -> None:
     assert (verdict.remedy == "") == (reason is None)
 
 
+V2 = "/i.gif?" + signed_v2(issue="12", exp="1763726460", nbf="1763726400").decode()
+
+
+def test_a_url_of_version_2_is_told_with_its_facts() -> None:
+    facts = check(V2 + "&cb=1&id={{id}}").to_json()
+    assert facts["params"].pop("issue") == "12"
+    assert facts == {
+        "url": V2 + "&cb=1&id={{id}}",
+        "counts": True,
+        "reason": None,
+        "destination": "news.pageviews",
+        "params": {
+            "k": "story-1", "c": "https://news.example.org/a", "d": "news.pageviews",
+            "exp": "1763726460", "nbf": "1763726400",
+        },
+        "repair": None,
+        "version": 2,
+        "key_id": RULES.keys.keys[0].id,
+        "not_before": "2025-11-21T12:00:00Z",
+        "expires": "2025-11-21T12:01:00Z",
+        "extras": {"cb": "1", "id": "{{id}}"},
+    }  # fmt: skip
+    broken = (V2 + "&cb=1").replace("&", "&amp;")
+    assert check(broken).facts == check(V2 + "&cb=1").facts
+
+
+def test_a_url_of_version_2_that_does_not_count_is_told_what_it_signs() -> None:
+    (early,) = check_urls([V2], RULES, NOON_US - 1)
+    (late,) = check_urls([V2], RULES, NOON_US + 60_000_000)
+    assert (early.reason, late.reason) == ("not-yet", "expired")
+    foreign = check("/i.gif?" + signed_v2("foreign").decode())
+    assert (foreign.reason, foreign.facts.key_id) == ("unknown-key", Key(b"foreign").id)
+    far = check("/i.gif?" + signed_v2(exp="999999999999").decode())
+    assert (far.counts, far.facts.expires) == (True, None)
+
+
+def test_a_needed_parameter_outside_the_signature_is_named() -> None:
+    query = sign_query_v2({"c": "https://e.org/"}, RULES.keys.keys[0])
+    verdict = check(f"/i.gif?{query}&d=news.pageviews&k=a&x=1")
+    assert (verdict.reason, verdict.destination) == ("no-data", None)
+    assert verdict.meaning.endswith("; it holds k and d outside its signature")
+    assert check(f"/i.gif?{query}").meaning.endswith("does not sign it")
+
+
 def test_a_retired_keys_url_counts_no_more() -> None:
     def rules(retired_at_us: int) -> Rules:
         return Rules(KeyRing((Key(b"old", retired_at_us=retired_at_us), Key(b"new"))))
@@ -111,8 +163,8 @@ def test_a_retired_keys_url_counts_no_more() -> None:
 def test_several_urls_have_each_their_verdict_in_order() -> None:
     verdicts = check_urls(["hello", URL, URL + "x", URL], RULES, NOON_US)
     assert [verdict.reason for verdict in verdicts] == [NOT_PIXEL, None, "tampered", None]
-    assert verdicts[1].params == verdicts[3].params
-    assert verdicts[0].params == {}
+    assert verdicts[1].facts == verdicts[3].facts
+    assert verdicts[0].facts.params == {}
     assert verdicts[2].destination == "news.pageviewsx"
 
 

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SetupError
-from pipeline.keyfile import read_key_file, with_key_retired, with_new_key, write_key_file
+from pipeline.keyfile import (
+    read_key_file,
+    with_key_retired,
+    with_key_revoked,
+    with_new_key,
+    write_key_file,
+)
 from pipeline.options import Rules
 from pipeline.signing import Key, KeyRing, key_ring
 from pipeline.staging import Job
@@ -170,6 +176,32 @@ def test_retiring_twice_keeps_the_first_time() -> None:
 def test_a_key_that_is_not_there_cannot_be_retired() -> None:
     with pytest.raises(SetupError, match="No key nope is in the ring"):
         with_key_retired(RING, "nope")
+
+
+def test_a_key_is_revoked_from_any_time_on(path: Path) -> None:
+    since = datetime(2020, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    since_us = int(since.timestamp()) * 1_000_000
+    ring = with_key_revoked(RING, RING.keys[0].id, since)
+    assert ring.keys == (replace(RING.keys[0], revoked_at_us=since_us), *RING.keys[1:])
+    assert ring.signer is None
+    assert ring.keys[0].ends_at_us == since_us
+    write_key_file(path, ring)
+    assert read_key_file(path) == ring
+    assert [entry.get("revoked_at") for entry in json.loads(path.read_text())["keys"]] == [
+        "2020-01-02T03:04:05+00:00", None, None,
+    ]  # fmt: skip
+    later = datetime(2021, 1, 1, tzinfo=timezone.utc)
+    again = with_key_revoked(ring, RING.keys[0].id, later).keys[0]
+    assert again.revoked_at_us == int(later.timestamp()) * 1_000_000
+    with pytest.raises(SetupError, match="No key nope is in the ring"):
+        with_key_revoked(RING, "nope", since)
+
+
+def test_a_key_ends_when_the_first_of_both_times_has_come() -> None:
+    times: list[tuple[int | None, int | None, int | None]]
+    times = [(None, None, None), (5, None, 5), (None, 0, 0), (5, 7, 5), (7, 5, 5)]
+    for retired, revoked, end in times:
+        assert Key(b"x", retired_at_us=retired, revoked_at_us=revoked).ends_at_us == end
 
 
 def test_secrets_are_never_shown() -> None:

@@ -13,7 +13,7 @@ from pipeline.query import parse_queries
 from pipeline.signing import NO_KEY, Key, KeyRing, key_ring, messages, sign_query
 
 VECTORS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "vectors/prx-signatures.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "vectors/prx-signatures.json").read_text(encoding="utf-8")
 )
 SIGNATURE = "Fy4xvkr6v3x-v9lajC_Ndp-RvaP9HDWFsoGjdvqpa2g"
 STORY = {"k": "story-1", "c": "https://www.example.org/a", "d": "news.pageviews"}
