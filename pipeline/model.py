@@ -181,7 +181,7 @@ class Reason(IntEnum):
     )  # fmt: skip
     NO_DATA = (
         27, "no-data", Stage.VERIFY,
-        "the URL lacks its key (k), its canonical URL (c) or its destination (d), or does not sign it; or it names no event",
+        "the URL names no event, or lacks its key (k), its canonical URL (c) or its destination (d), or does not sign it",
         "Sign a URL that has all three; of another dialect's pixels give the event or the key.",
     )  # fmt: skip
     NO_AGENT = (
@@ -341,5 +341,6 @@ class Tally:
     @classmethod
     def from_json(cls, counts: dict[str, Any]) -> Tally:
         """The tally that `to_json` wrote."""
-        plain = {name: counts.get(name, 0) for name in COUNTS}
+        plain = {name: counts[name] for name in ("lines", *FATES)}
+        plain["extra_events"] = counts.get("extra_events", 0)  # older logs of batches lack it
         return cls(**plain, rejected=Counter(counts["rejected"]))

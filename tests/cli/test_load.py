@@ -21,7 +21,7 @@ from tests.cli.conftest import Pixelship, rows
 from tests.logs import GOOGLEBOT, Hit, combined, log, signed, tsv
 
 KEYS_OF_THE_BALANCE_SHEET = [
-    "batches", "objects", "unchanged", "waiting", "quarantined", "lines", "header", "not_pixel", "accepted", "bot",
+    "batches", "objects", "unchanged", "waiting", "quarantined", "lines", "extra_events", "header", "not_pixel", "accepted", "bot",
     "duplicate", "rejected", "destinations", "parked", "unparked", "faults", "seconds", "bytes",
 ]  # fmt: skip
 LOG = log(
@@ -48,7 +48,7 @@ def test_json_is_all_there_is_on_standard_output(pixelship: Pixelship) -> None:
     assert list(sheet) == KEYS_OF_THE_BALANCE_SHEET
     assert sheet["seconds"] > 0
     assert sheet | {"seconds": 0} == {
-        "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 7, "header": 1,
+        "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 7, "extra_events": 0, "header": 1,
         "not_pixel": 1, "accepted": 2, "bot": 1, "duplicate": 1, "rejected": {"unsigned": 1},
         "destinations": {"mail.opens": 1, "news.pageviews": 1}, "parked": {}, "unparked": {},
         "faults": [], "seconds": 0, "bytes": len(LOG),

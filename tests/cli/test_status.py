@@ -56,7 +56,7 @@ def test_every_key_of_the_json_is_documented(pixelship: Pixelship) -> None:
     assert told["lag_s"]["newest_view"] > told["lag_s"]["last_load"] >= 0
     assert told["objects"] == {
         str(Path("access.log").resolve()): {
-            "lines": 5, "header": 1, "not_pixel": 0, "accepted": 1, "bot": 1, "duplicate": 0,
+            "lines": 5, "extra_events": 0, "header": 1, "not_pixel": 0, "accepted": 1, "bot": 1, "duplicate": 0,
             "rejected": {"tampered": 1, "unsigned": 1}, "adds_up": True,
         },
     }  # fmt: skip

@@ -16,6 +16,7 @@ def test_reasons_are_tried_in_the_documented_order() -> None:
         ("malformed", "decode"),
         ("malformed", "decode"),
         ("malformed", "decode"),
+        ("malformed", "decode"),
         ("unsigned", "verify"),
         ("unfilled-tag", "verify"),
         *[("truncated", "verify")] * 9,
@@ -29,6 +30,7 @@ def test_reasons_are_tried_in_the_documented_order() -> None:
         ("no-data", "verify"),
         ("no-agent", "classify"),
         ("no-ip", "enrich"),
+        ("unknown-token", "route"),
         ("bad-destination", "route"),
     ]
 
@@ -51,20 +53,22 @@ def test_requests_have_these_columns() -> None:
 
 
 def test_a_tally_adds_up_when_each_line_has_one_fate() -> None:
-    tally = Tally(9, 1, 1, 2, 1, 1, Counter({"unsigned": 2, "tampered": 1}))
+    tally = Tally(9, 0, 1, 1, 2, 1, 1, Counter({"unsigned": 2, "tampered": 1}))
     assert tally.adds_up
-    assert not Tally(9, 1, 1, 2, 1, 1, Counter({"unsigned": 2})).adds_up
+    assert not Tally(9, 0, 1, 1, 2, 1, 1, Counter({"unsigned": 2})).adds_up
     assert Tally().adds_up
+    assert Tally(lines=2, extra_events=3, accepted=4, bot=1).adds_up
+    assert not Tally(lines=2, extra_events=2, accepted=4, bot=1).adds_up
 
 
 def test_tallies_are_added_count_by_count() -> None:
     tally = Tally(3, accepted=2, rejected=Counter({"unsigned": 1}))
     tally.add(Tally(4, header=1, bot=1, rejected=Counter({"unsigned": 1, "no-ip": 1})))
-    assert tally == Tally(7, 1, 0, 2, 1, 0, Counter({"unsigned": 2, "no-ip": 1}))
+    assert tally == Tally(7, 0, 1, 0, 2, 1, 0, Counter({"unsigned": 2, "no-ip": 1}))
 
 
 def test_a_tally_as_json_sorts_its_reasons_and_comes_back() -> None:
-    tally = Tally(9, 1, 1, 2, 1, 1, Counter({"unsigned": 2, "tampered": 1}))
+    tally = Tally(9, 0, 1, 1, 2, 1, 1, Counter({"unsigned": 2, "tampered": 1}))
     counts = tally.to_json()
     assert list(counts) == [*COUNTS, "rejected"]
     assert list(counts["rejected"]) == ["tampered", "unsigned"]
@@ -74,6 +78,14 @@ def test_a_tally_as_json_sorts_its_reasons_and_comes_back() -> None:
 def test_a_tally_without_its_counts_is_refused() -> None:
     with pytest.raises(KeyError):
         Tally.from_json({"lines": 1, "rejected": {}})
+
+
+def test_a_tally_of_before_there_were_arrays_comes_back() -> None:
+    counts = Tally(lines=1, accepted=1).to_json()
+    del counts["extra_events"]
+    assert Tally.from_json(counts) == Tally(lines=1, accepted=1)
+    ledger = (1, None, 0, 0, 1, 0, 0)
+    assert Tally.of(ledger, {}) == Tally(lines=1, accepted=1)
 
 
 def test_a_fault_as_json() -> None:
