@@ -16,9 +16,33 @@ from pipeline.signing import key_ring
 from tests.integration.conftest import SECRET
 
 PIXELS = ("/pixel.gif", "/r.gif", "/i.gif")
+OLD_PATHS = ("/track", "/track/", "/v1/pixel/page", "/v1/pixel/track/x")
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 VISITOR = "0b9b6ad5-1d0a-4a0c-9d3c-6a1f6a0e7a11"
 """A well-formed `_pxid`: with it, /i.gif answers the pixel."""
+
+ISSUED = "AQAAAGkgQiBrMyQ/AwMDAg=="
+"""An id in the form that nginx writes."""
+MALFORMED = (
+    "", "-", "x", "visitor", "null", "AQAAAGkgQiBrMyQ/AwMDAg", "AQAAAGkgQiBrMyQ/AwMDAg=", "AQAAAGkgQiBrMyQ/AwMDAgX=",
+    "AQAAAGkgQiBrMyQ_AwMDAg==", "AQAAAGkgQiBrMyQ/AwMDAgAQAAAGkgQiBrMyQ/AwMDAg==", f'"{ISSUED}"', f"={ISSUED}",
+    VISITOR[:-1], f"{VISITOR}0", f"{VISITOR}<script>", VISITOR.replace("-", ""), f"%7B{VISITOR}%7D", "../../etc/passwd",
+    "a" * 22, "é" * 30, "\\x41\t\\", "a" * 4000, "' OR 1=1 --",
+)  # fmt: skip
+
+EVERYWHERE = {
+    "Cache-Control": "no-store, no-cache, must-revalidate, private, max-age=0",
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Timing-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
+}
+OF_THE_PIXEL = {
+    **EVERYWHERE,
+    "Content-Type": "image/gif",
+    "Content-Length": "43",
+    "Content-Disposition": "inline",
+}
 
 sign = signed_by(key_ring([SECRET]))
 

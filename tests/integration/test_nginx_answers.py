@@ -13,26 +13,23 @@ from demo.site import SHIPPED
 from demo.traffic import Shot, request, send
 from pipeline.options import Rules
 from pipeline.signing import key_ring
-from tests.integration.asking import FIREFOX, PIXELS, VISITOR, ask, closed_log, logged, query
+from tests.integration.asking import (
+    EVERYWHERE,
+    FIREFOX,
+    OF_THE_PIXEL,
+    OLD_PATHS,
+    PIXELS,
+    VISITOR,
+    ask,
+    closed_log,
+    logged,
+    query,
+)  # fmt: skip
 from tests.integration.conftest import SECRET, ServeNginx
 from tests.logs import read
 
 GIF = (SHIPPED / "pixel.gif").read_bytes()
-OLD_PATHS = ("/track", "/track/", "/v1/pixel/page", "/v1/pixel/track/x")
 KNOWN = {"Cookie": f"_pxid={VISITOR}"}
-EVERYWHERE = {
-    "Cache-Control": "no-store, no-cache, must-revalidate, private, max-age=0",
-    "Access-Control-Allow-Origin": "*",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Timing-Allow-Origin": "*",
-    "X-Content-Type-Options": "nosniff",
-}
-OF_THE_PIXEL = {
-    **EVERYWHERE,
-    "Content-Type": "image/gif",
-    "Content-Length": "43",
-    "Content-Disposition": "inline",
-}
 PER_CONNECTION = {"Date", "Connection", "Server"}
 
 

@@ -12,14 +12,20 @@ import pytest
 from demo.server import Nginx
 from pipeline.options import Rules
 from pipeline.signing import key_ring
-from tests.integration.asking import FIREFOX, VISITOR, ask, closed_log, logged, query
+from tests.integration.asking import (
+    FIREFOX,
+    ISSUED,
+    MALFORMED,
+    VISITOR,
+    ask,
+    closed_log,
+    logged,
+    query,
+)  # fmt: skip
 from tests.integration.conftest import SECRET, LoadLogs, ServeNginx
 from tests.logs import read
 
 FORM = re.compile(r"[A-Za-z0-9+/]{22}==")
-A_YEAR_S = 365 * 86400
-ISSUED = "AQAAAGkgQiBrMyQ/AwMDAg=="
-"""An id in the form that nginx writes."""
 
 
 def given(response: object) -> Morsel[str]:
@@ -87,14 +93,6 @@ def test_whoever_has_a_cookie_gets_the_pixel_and_keeps_it(serve: ServeNginx) -> 
     assert [row["cookie_pxid"] for row in logged(nginx)] == [
         each for each in KNOWN.values() for _ in range(6)
     ]
-
-
-MALFORMED = (
-    "", "-", "x", "visitor", "null", "AQAAAGkgQiBrMyQ/AwMDAg", "AQAAAGkgQiBrMyQ/AwMDAg=", "AQAAAGkgQiBrMyQ/AwMDAgX=",
-    "AQAAAGkgQiBrMyQ_AwMDAg==", "AQAAAGkgQiBrMyQ/AwMDAgAQAAAGkgQiBrMyQ/AwMDAg==", f'"{ISSUED}"', f"={ISSUED}",
-    VISITOR[:-1], f"{VISITOR}0", f"{VISITOR}<script>", VISITOR.replace("-", ""), f"%7B{VISITOR}%7D", "../../etc/passwd",
-    "a" * 22, "é" * 30, "\\x41\t\\", "a" * 4000, "' OR 1=1 --",
-)  # fmt: skip
 
 
 def test_a_malformed_cookie_is_replaced_and_never_taken_for_an_id(serve: ServeNginx) -> None:
