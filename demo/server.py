@@ -94,6 +94,11 @@ class Nginx:
         return self._site.port
 
     @property
+    def process_id(self) -> int:
+        """The master's process."""
+        return self._process.pid
+
+    @property
     def tls_port(self) -> int:
         """The port for TLS; nobody listens there without the choice `tls`."""
         return self._site.tls_port

@@ -166,6 +166,17 @@ def test_requests_that_fail_early_leave_a_line_each_and_are_no_views(serve: Serv
     assert {row["status"] for row in logged(nginx)} == {"400", "413", "505"}
 
 
+def test_who_is_slow_to_ask_is_cut_off_and_logged(serve: ServeNginx) -> None:
+    patience = ("connections.conf", "client_header_timeout 15s;", "client_header_timeout 1s;")
+    nginx = serve(edits=[patience])
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=60) as connection:
+        connection.sendall(b"GET /pixel.gif HTTP/1.1\r\nHo")
+        assert connection.recv(65536) == b""
+    reading = read(closed_log(nginx), Rules(key_ring([SECRET])))
+    assert (reading.tally.lines, reading.tally.not_pixel) == (1, 1)
+    assert logged(nginx)[0]["status"] == "408"
+
+
 def test_http_1_0_and_0_9_get_the_pixel(serve: ServeNginx) -> None:
     nginx = serve()
     agent = f"User-Agent: {FIREFOX}\r\n".encode()

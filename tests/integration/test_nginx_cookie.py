@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 
@@ -57,7 +59,10 @@ def test_a_new_visitor_is_sent_on_with_a_cookie(serve: ServeNginx, method: str) 
     assert cookie["secure"] is True
     assert cookie["httponly"] is True
     assert cookie["samesite"].lower() == "none"
-    assert cookie["expires"].endswith("GMT")
+    lasts = parsedate_to_datetime(cookie["expires"]) - parsedate_to_datetime(
+        response.headers["Date"]
+    )
+    assert abs(lasts - timedelta(days=365)) < timedelta(minutes=1)
     assert ask(nginx, method, "/i.gif")[0].headers["Location"] == "/r.gif"
 
 
