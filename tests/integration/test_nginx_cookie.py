@@ -6,6 +6,7 @@ import base64
 import re
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 
@@ -30,10 +31,9 @@ from tests.logs import read
 FORM = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
-def given(response: object) -> Morsel[str]:
+def given(response: HTTPResponse) -> Morsel[str]:
     """The cookie that an answer sets."""
-    cookies = SimpleCookie(response.headers["Set-Cookie"])  # type: ignore[attr-defined]
-    return cookies["_pxid"]
+    return SimpleCookie(response.headers["Set-Cookie"])["_pxid"]
 
 
 def new_visitor(nginx: Nginx) -> str:
@@ -155,8 +155,12 @@ def test_no_other_path_or_method_gives_a_cookie(serve: ServeNginx) -> None:
 
 
 REFUSING = {"User-Agent": FIREFOX, "Sec-GPC": "1"}
-DNT = ("visitor.conf", '# "~/1$" 1;', '"~/1$" 1;')
-NONE_AT_ALL = ("visitor.conf", 'default 0;\n    "~^1/"', 'default 1;\n    "~^1/"')
+DNT = (
+    "visitor.conf",
+    "$pixelship_no_cookie {\n    default 0;",
+    "$pixelship_no_cookie {\n    default $pixelship_dnt;",
+)
+NONE_AT_ALL = (DNT[0], DNT[1], DNT[1].replace("0", "1"))
 
 
 def asks_for_no_cookie(nginx: Nginx, headers: dict[str, str]) -> bool:
