@@ -82,7 +82,7 @@ KNOWN = {
     f"{ISSUED}; theme=dark": ISSUED,
     f"{VISITOR};theme=dark": VISITOR,
     f"nonsense; _pxid={ISSUED}": ISSUED,
-    f"{VISITOR}; _pxid={ISSUED}; _pxid=x": ISSUED,
+    f"{VISITOR}; _pxid={ISSUED}; _pxid=x": VISITOR,
     f"{ISSUED}.more": ISSUED,
 }
 
