@@ -197,6 +197,43 @@ def test_a_connection_is_kept_for_the_next_view(serve: ServeNginx) -> None:
     assert said.count(b"HTTP/1.1 200 OK\r\n") == said.count(GIF) == 3
 
 
+ASKED = (
+    (
+        "GET",
+        "/pixel.gif",
+        "k=%20a+b&c=%C3%A9&&d",
+        {"User-Agent": 'A "q" \\x41\tb', "Referer": "-"},
+        200,
+    ),
+    ("HEAD", "/i.gif", "k=a?b=c#d", {"Cookie": f"_pxid={VISITOR}"}, 200),
+    ("GET", "/i.gif", "k=1", {"Cookie": "_pxid=made-up"}, 302),
+    ("GET", "/i.gif", "k=1", {"Sec-GPC": "1", "Cookie": f"_pxid={VISITOR}"}, 200),
+    ("GET", "/track/", "data=eyJl%3D%3D&img=1", {"X-Forwarded-For": "203.0.113.7"}, 200),
+    ("GET", "/v1/pixel/page", "data=eyJl", {"Host": "PX.example.org:8080"}, 200),
+    ("POST", "/r.gif", "k=1", {"Content-Length": "0"}, 405),
+    ("GET", "/pixel%2Egif", "k=1", {}, 200),
+    ("GET", "/other", None, {}, 404),
+)
+
+
+def test_requests_are_logged_as_they_were_asked(serve: ServeNginx) -> None:
+    nginx = serve()
+    for method, path, query_, headers, status in ASKED:
+        target = path if query_ is None else f"{path}?{query_}"
+        assert ask(nginx, method, target, headers)[0].status == status
+    for row, (method, path, query_, headers, status) in zip(logged(nginx), ASKED, strict=True):
+        said = {name: headers.get(name) for name in ("User-Agent", "X-Forwarded-For")}
+        assert (row["method"], row["path"], row["query"]) == (method, path, query_)
+        assert (row["user_agent"], row["forwarded_for"]) == tuple(said.values())
+        assert row["status"] == str(status)
+        assert row["host"] == ("px.example.org" if "Host" in headers else "127.0.0.1")
+        is_known = headers.get("Cookie") == f"_pxid={VISITOR}" and "Sec-GPC" not in headers
+        assert row["cookie_pxid"] == (VISITOR if is_known else None)
+        assert row["ip"] == "127.0.0.1"
+    ids = {row["request_id"] for row in logged(nginx)}
+    assert len(ids) == len(ASKED)
+
+
 def test_what_counts_is_what_was_answered_with_the_pixel(serve: ServeNginx) -> None:
     nginx = serve()
     agent = {"User-Agent": FIREFOX}
