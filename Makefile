@@ -34,7 +34,7 @@ test: $(VENV)/.dev $(EMULATORS)/.installed nginx signers ## all tests, with cove
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.dev nginx ## linters, types, architecture, and nginx -t on nginx/
+check: $(VENV)/.dev nginx ## linters, types, architecture, nginx -t and gixy on nginx/
 	@failed=; \
 	run() { \
 	  echo "· $$1"; shift; \
@@ -44,7 +44,7 @@ check: $(VENV)/.dev nginx ## linters, types, architecture, and nginx -t on nginx
 	run "ruff format --check" ruff format --check .; \
 	run "mypy" mypy; \
 	run "lint-imports" lint-imports; \
-	run "nginx -t" python -m demo.server; \
+	run "nginx -t, gixy" python -m demo.server; \
 	test -z "$$failed"
 
 faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once

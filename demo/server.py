@@ -1,15 +1,13 @@
 """A real nginx on a free loopback port, run from the files in `nginx/` in a folder of its own.
 
-The demonstration and the integration tests start, rotate and stop nginx through this module.
-Three settings of the shipped files are rewritten on the way, as a user would edit them: the
-address listened on, the folder of the pixel, and where the log goes. Run as
-`python -m demo.server`, it lets `nginx -t` check the shipped files.
+The demonstration and the integration tests start, rotate and stop nginx through this module;
+`demo.site` lays out its files. Run as `python -m demo.server`, it lets `nginx -t` and gixy check
+the shipped files, with and without what is optional.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,35 +15,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from demo.install import NoNginxError, ensure_nginx
+from demo.site import CHOICES, LOOPBACK, Site, lay_out
 
-SHIPPED = Path(__file__).resolve().parent.parent / "nginx"
-LOOPBACK = "127.0.0.1"
+GIXY = Path(sys.executable).with_name("gixy")
 PATIENCE_S = 20.0
 POLL_S = 0.01
-
-MAIN_CONF = """\
-{user}
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-    client_body_temp_path tmp;
-    proxy_temp_path tmp;
-    fastcgi_temp_path tmp;
-    uwsgi_temp_path tmp;
-    scgi_temp_path tmp;
-    include pixelship/pixelship.conf;
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -71,20 +52,28 @@ class Clock:
 class Nginx:
     """A running nginx. Use it as a context manager: it quits, and so flushes its logs, at the end.
 
-    `logs` maps each log's file name to the name of its `log_format`.
+    `logs` maps each log's file name to the name of its `log_format`, `choices` are the optional
+    files of `nginx/` to take and `edits` changes to them (`demo.site.Site`).
     """
 
     def __init__(
-        self, folder: Path, logs: Mapping[str, str] | None = None, clock: Clock | None = None
+        self,
+        folder: Path,
+        logs: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        choices: Collection[str] = ("legacy-paths",),
+        edits: Sequence[tuple[str, str, str]] = (),
     ) -> None:
         """Starts nginx in `folder`, which is made if need be, and waits until it answers."""
         self.folder = folder
         self.log_folder = folder / "log"
-        self._logs = dict(logs or {"access.log": "px1"})
+        self._site = Site(
+            dict(logs or {"access.log": "px1"}), frozenset(choices), edits=tuple(edits)
+        )
         self._clock = clock
         self._rotations = 0
         self._rotating = threading.Lock()
-        self.port, self._process = self._start()
+        self._process = self._start()
 
     def __enter__(self) -> Nginx:
         """The running server itself."""
@@ -99,6 +88,21 @@ class Nginx:
         """Quits."""
         self.quit()
 
+    @property
+    def port(self) -> int:
+        """The port for plain HTTP."""
+        return self._site.port
+
+    @property
+    def process_id(self) -> int:
+        """The master's process."""
+        return self._process.pid
+
+    @property
+    def tls_port(self) -> int:
+        """The port for TLS; nobody listens there without the choice `tls`."""
+        return self._site.tls_port
+
     def log(self, name: str = "access.log") -> Path:
         """The path of one log that nginx is writing."""
         return self.log_folder / name
@@ -107,8 +111,8 @@ class Nginx:
         """Rotates every log while requests go on; returns the old files, closed and complete."""
         with self._rotating:
             self._rotations += 1
-            old = [self.log(f"{name}.{self._rotations}") for name in self._logs]
-            for name, path in zip(self._logs, old, strict=True):
+            old = [self.log(f"{name}.{self._rotations}") for name in self._site.logs]
+            for name, path in zip(self._site.logs, old, strict=True):
                 self.log(name).rename(path)
             self._process.send_signal(signal.SIGUSR1)
             _wait_for(lambda: not any(map(_is_open, old)), "nginx did not close its old log")
@@ -125,11 +129,11 @@ class Nginx:
             self._process.terminate()
             self._process.wait(PATIENCE_S)
 
-    def _start(self) -> tuple[int, subprocess.Popen[bytes]]:
+    def _start(self) -> subprocess.Popen[bytes]:
         program = ensure_nginx()
         for _ in range(3):  # another process may take the free port first
-            port = _free_port()
-            lay_out(self.folder, port, self._logs)
+            self._site = replace(self._site, port=_free_port(), tls_port=_free_port())
+            lay_out(self.folder, self._site, program)
             extra = self._clock.environment() if self._clock else {}
             process = subprocess.Popen(
                 _command(program, self.folder),
@@ -138,56 +142,47 @@ class Nginx:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            _wait_for(partial(_is_decided, process, port), "nginx did not start")
+            _wait_for(partial(_is_decided, process, self.port), "nginx did not start")
             if process.poll() is None:
-                return port, process
+                return process
         trouble = (self.folder / "error.log").read_text(errors="replace").strip().splitlines()
         raise NoNginxError(f"nginx would not start ({trouble[-1] if trouble else 'no reason'}).")
 
 
-def lay_out(folder: Path, port: int, logs: Mapping[str, str]) -> None:
-    """Writes a whole nginx configuration into `folder`, with the shipped files under pixelship/."""
-    own = folder / "pixelship"
-    shutil.copytree(SHIPPED, own, dirs_exist_ok=True)
-    (folder / "log").mkdir(exist_ok=True)
-    # The master may be root in a folder that is closed to everyone else; so is the worker then.
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(MAIN_CONF.format(user=user))
-    _rewrite(own / "pixelship.conf", "listen 80;", f"listen {LOOPBACK}:{port} backlog=1024;")
-    _rewrite(own / "pixel.conf", "root /etc/nginx/pixelship;", f'root "{own}";')
-    shipped = "access_log /var/log/nginx/pixelship.log px1 buffer=64k flush=5s;"
-    directives = (
-        shipped.replace("/var/log/nginx/pixelship.log", f"log/{name}").replace(" px1 ", f" {kind} ")
-        for name, kind in logs.items()
-    )
-    _rewrite(own / "access-log.conf", shipped, "\n".join(directives))
-
-
 def check_configuration() -> str:
-    """What `nginx -t` says against the shipped files, with either format; '' if all is well."""
+    """What is wrong with the shipped files, with and without what is optional; '' if nothing is."""
     program = ensure_nginx()
-    for log_format in ("px1", "px1_json"):
+    few = [frozenset[str](), *(frozenset({name}) for name in sorted(CHOICES))]
+    sites = [Site(choices=choices) for choices in (*few, CHOICES)]
+    for site in (*sites, Site({"access.log": "px1_json"}, CHOICES)):
         with tempfile.TemporaryDirectory(prefix="pixelship-") as name:
             folder = Path(name)
-            lay_out(folder, _free_port(), {"access.log": log_format})
-            done = subprocess.run(
-                [*_command(program, folder), "-t"], capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0 or "[warn]" in done.stderr:
-                return done.stderr.strip()
+            lay_out(folder, site, program)
+            trouble = _tested(program, folder) or _linted(folder)
+            if trouble:
+                return trouble
     return ""
+
+
+def _tested(program: Path, folder: Path) -> str:
+    """What `nginx -t` holds against a configuration."""
+    done = subprocess.run(
+        [*_command(program, folder), "-t"], capture_output=True, text=True, check=False
+    )
+    return done.stderr.strip() if done.returncode != 0 or "[warn]" in done.stderr else ""
+
+
+def _linted(folder: Path) -> str:
+    """What gixy holds against a configuration."""
+    done = subprocess.run(
+        [GIXY, folder / "nginx.conf"], capture_output=True, text=True, check=False
+    )
+    return (done.stdout + done.stderr).strip() if done.returncode != 0 else ""
 
 
 def _command(program: Path, folder: Path) -> list[str]:
     error_log = str(folder / "error.log")
     return [str(program), "-e", error_log, "-p", f"{folder}/", "-c", str(folder / "nginx.conf")]
-
-
-def _rewrite(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    if text.count(old) != 1:
-        raise ValueError(f"{path.name}: expected {old!r} exactly once")
-    path.write_text(text.replace(old, new))
 
 
 def _free_port() -> int:
@@ -234,12 +229,15 @@ def _wait_for(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def main() -> int:
-    """Lets nginx check the shipped files."""
+    """Lets nginx and gixy check the shipped files."""
     try:
         trouble = check_configuration()
     except NoNginxError as error:
         trouble = str(error)
-    print(trouble or "nginx -t: the files in nginx/ are fine", file=sys.stderr if trouble else None)
+    print(
+        trouble or "nginx -t, gixy: the files in nginx/ are fine",
+        file=sys.stderr if trouble else None,
+    )
     return 1 if trouble else 0
 
 

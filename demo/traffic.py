@@ -126,7 +126,8 @@ class _Author:
         """A view that counts; one in twenty comes as HEAD."""
         query = self._signed(**self._page(scene))
         method = "HEAD" if self._chance.random() < 0.05 else "GET"
-        wire = request(f"{scene.path}?{query}", self._headers(scene), method)
+        headers = self._headers(scene)
+        wire = request(f"{_path(scene, headers)}?{query}", headers, method)
         return self._shot(wire, ACCEPTED, destination=scene.destination, at=self._when(scene))
 
     def by_bot(self) -> Shot:
@@ -134,7 +135,7 @@ class _Author:
         scene = self._scene()
         query = self._signed(**self._page(scene))
         headers = {"User-Agent": self._chance.choice(BOTS)}
-        return self._shot(request(f"{scene.path}?{query}", headers), BOT)
+        return self._shot(request(f"{_path(scene, headers)}?{query}", headers), BOT)
 
     def unsigned(self) -> Shot:
         """A pixel's URL that someone put together without signing it."""
@@ -172,7 +173,7 @@ class _Author:
         """A view by a client that does not say what it is."""
         scene = self._scene()
         query = self._signed(**self._page(scene))
-        return self._shot(request(f"{scene.path}?{query}", {}), "no-agent")
+        return self._shot(request(f"{_path(scene, {})}?{query}", {}), "no-agent")
 
     def by_post(self) -> Shot:
         """A form or a script that posts to the pixel."""
@@ -191,7 +192,8 @@ class _Author:
         """Headers that nginx takes, but whose log line grows past 64 KiB by its escaping."""
         scene = self._scene()
         filler = b"\xff" * 7900
-        start = request(f"{scene.path}?{self._signed(**self._page(scene))}", {})[:-2]
+        query = self._signed(**self._page(scene))
+        start = request(f"{_path(scene, {})}?{query}", {})[:-2]
         names = (b"User-Agent", b"Referer", b"X-Forwarded-For")
         wire = start + b"".join(name + b": " + filler + b"\r\n" for name in names) + b"\r\n"
         return self._shot(wire, "too-long")
@@ -201,7 +203,7 @@ class _Author:
         scene = self._scene()
         view = request(f"{scene.path}?{self._signed(**self._page(scene))}", self._headers(scene))
         hello = b"\x16\x03\x01\x00\xc4\x01\x00\x00\xc0\x03\x03" + bytes(range(180))
-        endless = request(f"/pixel.gif?c={'a' * 9000}", {})
+        endless = request(f"/pixel.gif?c={'a' * 20_000}", {})
         return [
             self._shot(hello, NOT_PIXEL, status=400),
             self._shot(b"\x00\xff\xfe\x80 no such thing\r\n\r\n", NOT_PIXEL, status=400),
@@ -230,7 +232,8 @@ class _Author:
         }
 
     def _pixel(self, scene: Scene, query: str, fate: str) -> Shot:
-        return self._shot(request(f"{scene.path}?{query}", self._headers(scene)), fate)
+        headers = self._headers(scene)
+        return self._shot(request(f"{_path(scene, headers)}?{query}", headers), fate)
 
     def _shot(self, wire: bytes, fate: str, **more: Any) -> Shot:
         at = more.pop("at", self._chance.random())
@@ -250,6 +253,12 @@ class _Author:
             at = self._chance.random()
             if self._chance.random() * most < sum(_height(at, *hump) for hump in scene.humps):
                 return at
+
+
+def _path(scene: Scene, headers: Mapping[str, str]) -> str:
+    """Where the pixel is answered: /i.gif sends those without a cookie on to /r.gif."""
+    is_sent_on = scene.path == "/i.gif" and not headers.get("Cookie")
+    return "/r.gif" if is_sent_on else scene.path
 
 
 def _height(at: float, weight: float, centre: float, width: float) -> float:

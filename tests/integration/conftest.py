@@ -43,14 +43,17 @@ LoadLogs = Callable[..., Loaded]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[ServeNginx]:
-    """Starts an nginx from the shipped files: `serve()`, `serve({"access.log": "px1_json"})`."""
+    """Starts an nginx from the shipped files: `serve()`, `serve({"access.log": "px1_json"})`.
+
+    Or with other choices and edits, as `Nginx` takes them: `serve(choices=["tls"])`.
+    """
     with ExitStack() as running:
 
-        def start(logs: Mapping[str, str] | None = None) -> Nginx:
+        def start(logs: Mapping[str, str] | None = None, **more: Any) -> Nginx:
             folder = tmp_path / f"nginx-{len(list(tmp_path.glob('nginx-*')))}"
             folder.mkdir()
             try:
-                return running.enter_context(Nginx(folder, logs))
+                return running.enter_context(Nginx(folder, logs, **more))
             except NoNginxError as error:
                 pytest.fail(str(error), pytrace=False)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +14,15 @@ import demo.__main__ as demonstration
 from demo.install import NoNginxError
 from demo.performance import RECORDED, RECORDED_SECRET
 from demo.results import differences
-from demo.server import SHIPPED, Nginx, check_configuration
+from demo.server import Nginx
 from demo.traffic import ACCEPTED, LOOPBACKS_ARE_MANY, Shot, Tally, plan, request, send
 from pipeline.signing import key_ring
-from tests.integration.conftest import SECRET, LoadLogs, ServeNginx
+from tests.integration.asking import PIXELS, VISITOR, sign, view
+from tests.integration.conftest import LoadLogs, ServeNginx
 
-PIXELS = ("/pixel.gif", "/i.gif", "/r.gif")
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 FIELDS = 13
 
-sign = demonstration.signed_by(key_ring([SECRET]))
 sign_as_recorded = demonstration.signed_by(key_ring([RECORDED_SECRET]))
-
-
-def ask(
-    nginx: Nginx, method: str, target: str, headers: Mapping[str, str] | None = None
-) -> tuple[http.client.HTTPResponse, bytes]:
-    """One request, and the reply with its body."""
-    connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=20)
-    try:
-        connection.request(method, target, headers=dict(headers or {}))
-        response = connection.getresponse()
-        return response, response.read()
-    finally:
-        connection.close()
-
-
-def view(headers: Mapping[str, str], key: str = "story-1", target: str = "/pixel.gif") -> Shot:
-    """A signed view that must count."""
-    query = sign({"k": key, "c": "https://news.example.org/é?a=1", "d": "news.pageviews"})
-    wire = request(f"{target}?{query}", {"User-Agent": FIREFOX, **headers})
-    return Shot(wire, ACCEPTED, destination="news.pageviews")
 
 
 def sent(nginx: Nginx, shots: list[Shot]) -> dict[str, Any]:
@@ -60,63 +36,6 @@ def columns(names: str, table: str = "news.pageviews") -> str:
     return f"SELECT {names} FROM {table} ORDER BY ALL"
 
 
-# The pixel's locations
-
-
-def test_the_shipped_picture_is_a_gif_of_one_pixel() -> None:
-    picture = (SHIPPED / "pixel.gif").read_bytes()
-    assert picture.startswith(b"GIF89a\x01\x00\x01\x00")
-    assert picture.endswith(b";")
-    assert len(picture) <= 43
-
-
-def test_nginx_finds_no_fault_with_the_shipped_files() -> None:
-    try:
-        assert check_configuration() == ""
-    except NoNginxError as error:
-        pytest.fail(str(error), pytrace=False)
-
-
-def test_the_pixel_answers_get_and_head_and_nothing_else(serve: ServeNginx) -> None:
-    nginx = serve()
-    for path in PIXELS:
-        for method, body in (("GET", (SHIPPED / "pixel.gif").read_bytes()), ("HEAD", b"")):
-            response, said = ask(nginx, method, f"{path}?k=a&s=b")
-            assert (response.status, said) == (200, body)
-            assert response.headers["Content-Type"] == "image/gif"
-            assert response.headers["Content-Length"] == "43"
-            assert "no-store" in response.headers["Cache-Control"]
-        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
-            response, _ = ask(nginx, method, path)
-            assert response.status == 405
-            assert "no-store" in response.headers["Cache-Control"]
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
-        {"If-None-Match": '"655c8f12-2b"'},
-        {"Range": "bytes=0-3"},
-    ],
-    ids=lambda headers: next(iter(headers)),
-)
-def test_the_pixel_is_whole_whatever_is_asked(serve: ServeNginx, headers: dict[str, str]) -> None:
-    response, said = ask(serve(), "GET", "/pixel.gif", headers)
-    assert (response.status, len(said)) == (200, 43)
-    assert response.headers.get("ETag") is None
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/PIXEL.GIF", "/pixel.gif/", "/pixel.gif/x", "/i.gifs", "/nginx.conf", "/pixel.conf"],
-)
-def test_other_paths_are_not_found(serve: ServeNginx, path: str) -> None:
-    nginx = serve()
-    for method in ("GET", "HEAD", "POST"):
-        assert ask(nginx, method, path)[0].status == 404
-
-
 # The log
 
 
@@ -126,7 +45,7 @@ def test_a_line_of_the_log(serve: ServeNginx) -> None:
         "User-Agent": 'A "quoted"\tagent \\x41 é',
         "Referer": "https://example.org/?q=ü",
         "X-Forwarded-For": "203.0.113.7, 10.0.0.1",
-        "Cookie": "a=b; _pxid=visitor; c=d",
+        "Cookie": f"a=b; _pxid={VISITOR}; c=d",
     }
     sent(nginx, [Shot(request("/i.gif?k=%20a+b&c=", headers, "HEAD"), "unsigned")])
 
@@ -149,7 +68,7 @@ def test_a_line_of_the_log(serve: ServeNginx) -> None:
         "200",
         r"A \x22quoted\x22\x09agent \x5Cx41 \xC3\xA9",
         r"https://example.org/?q=\xC3\xBC",
-        "visitor",
+        VISITOR,
     ]
     assert json.loads(nginx.log("access.json").read_text()) == {
         "format": "px1",
@@ -163,7 +82,7 @@ def test_a_line_of_the_log(serve: ServeNginx) -> None:
         "status": 200,
         "http_user_agent": headers["User-Agent"],
         "http_referer": headers["Referer"],
-        "cookie__pxid": "visitor",
+        "cookie__pxid": VISITOR,
     }
 
 
@@ -239,9 +158,9 @@ ODD_HEADERS: tuple[dict[str, str], ...] = (
     {"Referer": 'https://example.org/a?b="c"&d=\\u0041'},
     {"Referer": "https://bücher.example/"},
     {"Referer": "-"},
-    {"Cookie": "_pxid=0b9b6ad5-1d0a-4a0c-9d3c-6a1f6a0e7a11"},
+    {"Cookie": f"_pxid={VISITOR}"},
     {"Cookie": "_pxid="},
-    {"Cookie": "other=1; _pxid=with%20escape"},
+    {"Cookie": "_pxid=with%20escape"},
     {"X-Forwarded-For": "203.0.113.7, 2001:db8::1"},
 )
 
@@ -250,7 +169,8 @@ def test_tsv_and_json_logs_of_the_same_requests_give_the_same_rows(
     serve: ServeNginx, load: LoadLogs
 ) -> None:
     nginx = serve({"access.log": "px1", "access.json": "px1_json"})
-    shots = [view(headers, target=path) for headers in ODD_HEADERS for path in PIXELS]
+    shots = [view(headers, target=path) for headers in ODD_HEADERS for path in PIXELS[:2]]
+    shots += [view({"Cookie": f"_pxid={VISITOR}", **headers}) for headers in ODD_HEADERS]
     latin_1 = view({}).wire.replace(b"Firefox", "Füchsin".encode("latin-1"))
     shots += [Shot(latin_1, ACCEPTED, destination="news.pageviews")]
     shots += [shot for shot in plan(sign) if shot.fate != "too-long"][::4]
