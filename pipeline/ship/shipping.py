@@ -34,7 +34,7 @@ _PATIENCE_S = 20.0
 """For how long a run waits for a log to be closed; longer by what it must rest."""
 _POLL_S = 0.05
 _MEMORY_BYTES = 1 << 26
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,8 @@ def _closed(order: Order, spool: Spool, report: Report) -> Iterator[Waiting]:
                 looks[log.path] = look
         if time.monotonic() + min(rests_s) > deadline:
             return
+        if done.issuperset(log.path for log in waiting):
+            continue
         time.sleep(_POLL_S)
 
 

@@ -1,0 +1,78 @@
+"""The folder in which logs wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SetupError
+from pipeline.ship.spool import FOLDER, Spool
+from tests.shipping import Place
+
+
+def test_one_shipper_at_a_time(place: Place) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pipeline.ship.spool import Spool\n"
+        "with Spool(Path(sys.argv[1])).locked(): print('locked', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, place.logs],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(SetupError, match="Another `pixelship ship` is at work in"):
+            place.ship()
+        other.kill()
+    assert place.ship().is_clean, "the lock outlived its holder"
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="is no folder"), Spool(tmp_path / "typo").locked():
+        pass
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_named(place: Place) -> None:
+    (place.logs / FOLDER).write_text("not a folder")
+    with pytest.raises(SetupError, match=f"Nothing can be written to .*{FOLDER}"):
+        place.ship()
+
+
+def test_two_logs_of_one_name_are_both_taken(place: Place) -> None:
+    with place.spool.locked():
+        for data in (b"one", b"two"):
+            place.spool.take(place.put("pixelship.log.1", data))
+    taken = place.spool.taken()
+    assert [log.name for log in taken] == ["pixelship.log.1"] * 2
+    assert {log.path.read_bytes() for log in taken} == {b"one", b"two"}
+
+
+def test_a_log_that_went_away_is_not_taken(place: Place) -> None:
+    with place.spool.locked():
+        assert place.spool.take(place.logs / "gone") is None
+
+
+def test_the_longest_name_that_a_file_can_have_is_taken(place: Place) -> None:
+    log = place.put("pixelship.log-" + "x" * 241, b"")
+    with place.spool.locked():
+        assert place.spool.take(log) is not None
+
+
+def test_what_was_being_written_by_a_run_that_was_killed_is_cleared_away(place: Place) -> None:
+    with place.spool.locked():
+        (place.logs / FOLDER / "packing" / "left").write_text("half")
+    with place.spool.locked():
+        assert place.parts()["packing"] == 0
+
+
+def test_the_spool_is_for_its_owner_alone(place: Place) -> None:
+    with place.spool.locked():
+        pass
+    for part in ("taken", "ready", "shipped"):
+        assert (place.logs / FOLDER / part).stat().st_mode & 0o077 == 0
