@@ -49,11 +49,11 @@ class Place:
 
     def put(self, name: str, data: bytes, age_s: float = 0) -> Path:
         """A log of a name, last written to some time ago."""
-        path = self.logs / name
-        path.write_bytes(data)
+        hidden = self.logs / ".being-written"
+        hidden.write_bytes(data)
         at = time.time() - age_s
-        os.utime(path, (at, at))
-        return path
+        os.utime(hidden, (at, at))
+        return hidden.rename(self.logs / name)
 
     def ship(self, store: Store | None = None, **changes: Any) -> Report:
         """One run, with some of the order changed."""

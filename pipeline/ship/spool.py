@@ -149,7 +149,8 @@ class Spool:
 
 def disk_bytes_of(path: Path) -> int:
     """What a file takes on the disk. Raises OSError."""
-    return path.lstat().st_blocks * _BLOCK_BYTES
+    status = path.lstat()
+    return max(status.st_blocks * _BLOCK_BYTES, status.st_size)
 
 
 def sync(folder: Path) -> None:
