@@ -97,8 +97,9 @@ def ship(
     order = _order(folder, nginx_pid if rotate else None, **others)
     spool = Spool(folder)
     if is_status:
-        _tell(standing(order, spool), metrics, as_json=as_json)
-        return
+        report = standing(order, spool)
+        _tell(report, metrics, as_json=as_json)
+        raise SystemExit(0 if report.is_clean else EXIT_INCOMPLETE)
     if url is None:
         raise SetupError("Say where to ship the logs: --to gs://BUCKET/FOLDER.")
     if once and watch_s is not None:

@@ -69,7 +69,9 @@ def _content_bytes(log: Path) -> int:
     with log.open("rb") as stream:
         head = stream.read(_MAGIC_BYTES)
         if head.startswith(_FOREIGN):
-            raise DamagedError("is compressed, but not by gzip or zstd: inflate it")
+            raise DamagedError(
+                "is compressed, but not by gzip or zstd: inflate it, or move it away"
+            )
         if codec_of(head) is None:
             return log.stat().st_size
         with closing(_content(stream)) as pieces:
@@ -88,7 +90,7 @@ def _content(stream: BinaryIO) -> Generator[bytes, None, None]:
     size = Path(stream.name).stat().st_size
     for found in inflate(stream, codec, 0, size):
         if isinstance(found, Damage):
-            raise DamagedError(f"is damaged ({found.fault}): mend it or move it away")
+            raise DamagedError(f"is damaged ({found.fault}): mend it, or move it away")
         yield found
 
 

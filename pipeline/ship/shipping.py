@@ -33,6 +33,7 @@ UNSEEN_SETTLE_S = 300.0
 _PATIENCE_S = 20.0
 """For how long a run waits for a log to be closed; longer by what it must rest."""
 _POLL_S = 0.05
+_MOST_POLL_S = 1.0
 _MEMORY_BYTES = 1 << 26
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -205,6 +206,7 @@ def _closed(order: Order, spool: Spool, report: Report) -> Iterator[Waiting]:
     looks: dict[Path, tuple[int, int]] = {}
     done: set[Path] = set()
     deadline = None
+    pause_s = _POLL_S
     while waiting := [log for log in spool.taken() if log.path not in done]:
         writers = find_writers()
         report.sees_writers = writers.sees_all
@@ -213,7 +215,10 @@ def _closed(order: Order, spool: Spool, report: Report) -> Iterator[Waiting]:
             deadline = time.monotonic() + _PATIENCE_S
         rests_s = []
         for log in waiting:
-            status = log.path.lstat()
+            try:
+                status = log.path.lstat()
+            except FileNotFoundError:  # a person took it away
+                continue
             look = (status.st_size, status.st_mtime_ns)
             is_open = (status.st_dev, status.st_ino) in writers.files
             rests_s.append(0.0 if is_open else _rest_s(status.st_mtime, settle_s))
@@ -224,11 +229,12 @@ def _closed(order: Order, spool: Spool, report: Report) -> Iterator[Waiting]:
                 yield log
             else:
                 looks[log.path] = look
-        if time.monotonic() + min(rests_s) > deadline:
+        if time.monotonic() + min(rests_s, default=0.0) > deadline:
             return
         if done.issuperset(log.path for log in waiting):
             continue
-        time.sleep(_POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _MOST_POLL_S)
 
 
 def _settle_s(order: Order, writers: Writers) -> float:
@@ -252,16 +258,17 @@ def _pack(order: Order, log: Waiting, spool: Spool, store: Store, report: Report
     On a full disk, what the store has already makes room; if that does not do, the log is sent without
     being written to this disk first.
     """
-    if not log.path.stat().st_size:
-        log.path.unlink()
-        return
     try:
-        if not _has_room(partial(_pack_on_disk, order, log, spool)):
+        if not log.path.stat().st_size:
+            log.path.unlink()
+        elif not _has_room(partial(_pack_on_disk, order, log, spool)):
             report.removed += _make_room(spool)
             if not _has_room(partial(_pack_on_disk, order, log, spool)):
                 _send_unpacked(order, log, store, report)
     except DamagedError as error:
-        report.failed.append(Failure(log.name, str(error)))
+        report.failed.append(Failure(log.name, f"{error} ({log.path})"))
+    except FileNotFoundError:  # a person took it away
+        return
     except OSError as error:
         if error.errno in _FULL:
             why = "the disk is full: it waits as it is"

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from pipeline.cli.group import EXIT_INCOMPLETE, EXIT_INTERNAL, EXIT_SETUP
+from pipeline.ship.shipping import Report
 from tests.cli.conftest import Done, Pixelship
 from tests.shipping import Place, lines
+from tests.test_docs import CLI, section, tables
 
 COMMAND = Path(sys.executable).with_name("pixelship")
 
@@ -70,6 +72,20 @@ def test_the_status_changes_nothing(place: Place, bare: Pixelship) -> None:
     assert (done.json["waiting"], done.json["shipped"]) == (1, 0)
     assert done.json["oldest_s"] >= 120
     assert place.left() == ["pixelship.log.1"]
+
+
+def test_a_status_over_the_budget_fails(place: Place, ship: Any, bare: Pixelship) -> None:
+    place.put("pixelship.log.1", lines(0))
+    ship()
+    done = bare("ship", "--from", place.logs, "--status", "--max-disk", "1")
+    assert done.status == EXIT_INCOMPLETE
+    assert "OVER BUDGET" in done.stdout
+
+
+def test_every_key_of_the_report_is_documented() -> None:
+    rows = tables(section(CLI, "The shipping report as JSON"))
+    keys = [key.strip("`") for row in rows for key in row[0].split(", ")]
+    assert keys == list(Report().to_json())
 
 
 def test_what_is_lost_is_said_loudly(place: Place, ship: Any, tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ def test_a_damaged_log_stays_and_stops_no_other(place: Place) -> None:
     report = place.ship()
     assert [failure.name for failure in report.failed] == ["pixelship.log.1.gz"]
     assert "mend it" in report.failed[0].why
+    (log,) = place.spool.taken()
+    assert report.failed[0].why.endswith(f"({log.path})")
     assert (report.shipped, report.waiting) == (1, 1)
 
 
