@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 from backports import zstd
 
-from pipeline.ship.shipping import Order, Report, ship
+from pipeline.ship.contract import Order, Report
+from pipeline.ship.shipping import ship
 from pipeline.ship.spool import FOLDER, Spool
 from pipeline.ship.stores import Folder, Store
 from tests.logs import NOON_US, SECOND_US, Hit, log, tsv

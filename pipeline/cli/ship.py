@@ -17,7 +17,7 @@ from pipeline.cli.text import printable_line
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
-    from pipeline.ship.shipping import Order, Report
+    from pipeline.ship.contract import Order, Report
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 1 << 20, "GiB": 1 << 30}  # fmt: skip
@@ -121,8 +121,8 @@ def ship(
 
 
 def _order(folder: Path, nginx_pid: Path | None, **others: Any) -> Order:
+    from pipeline.ship.contract import Order
     from pipeline.ship.names import host_of
-    from pipeline.ship.shipping import Order
 
     others["host"] = host_of(others["host"] or socket.gethostname())
     others["most_disk_bytes"] = int(others["most_disk_bytes"])

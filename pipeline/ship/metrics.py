@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from pipeline.errors import SetupError
-from pipeline.ship.shipping import Report
+from pipeline.ship.contract import Report
 
 
 def write_metrics(path: Path, report: Report, at: float) -> None:

@@ -181,7 +181,10 @@ class Folder:
             self._name(part, path)
         except FileExistsError:
             is_new = self._compare(path, stream)
-        sync(path.parent)
+        for folder in path.parents:
+            sync(folder)
+            if folder == self._root:
+                break
         return is_new
 
     @staticmethod

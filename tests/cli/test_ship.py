@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.group import EXIT_INCOMPLETE, EXIT_INTERNAL, EXIT_SETUP
-from pipeline.ship.shipping import Report
+from pipeline.ship.contract import Report
 from tests.cli.conftest import Done, Pixelship
 from tests.shipping import Place, lines
 from tests.test_docs import CLI, section, tables

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.errors import ServiceError, SetupError
 from pipeline.ship import shipping
-from pipeline.ship.shipping import Failure, standing
+from pipeline.ship.contract import Failure, Order
+from pipeline.ship.shipping import standing
 from pipeline.ship.stores import Folder, OtherContentError
 from tests.shipping import HOST, Failing, Place, lines
 
@@ -228,7 +229,7 @@ def test_the_status_counts_what_nobody_has_taken_yet_and_changes_nothing(place: 
 
 
 def test_a_folder_that_cannot_be_read_is_named(place: Place, tmp_path: Path) -> None:
-    order = shipping.Order(tmp_path / "none", HOST)
+    order = Order(tmp_path / "none", HOST)
     with pytest.raises(SetupError, match="none cannot be read: No such file"):
         standing(order, place.spool)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import SetupError
+from pipeline.ship import shipping
 from pipeline.ship.spool import FOLDER, Spool
-from tests.shipping import Place
+from pipeline.ship.stores import Folder
+from tests.shipping import Place, lines
 
 
 def test_one_shipper_at_a_time(place: Place) -> None:
@@ -76,3 +83,41 @@ def test_the_spool_is_for_its_owner_alone(place: Place) -> None:
         pass
     for part in ("taken", "ready", "shipped"):
         assert (place.logs / FOLDER / part).stat().st_mode & 0o077 == 0
+
+
+def test_what_is_relied_on_is_on_the_disk_before_anything_is_removed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its power may forget what was not synced, in any order."""
+    steps: list[str] = []
+    part = re.compile(r"taken|packing|ready|shipped|out|logs(?=/pixelship)")
+
+    def noted(word: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def take(what: int | Path, *words: Any, **others: Any) -> Any:
+            path = Path(f"/proc/self/fd/{what}").readlink() if isinstance(what, int) else what
+            found = part.findall(str(path.relative_to(place.root)))
+            result = step(what, *words, **others)
+            steps.append(f"{word} {found[0]}")
+            return result
+
+        return take
+
+    log = place.put("pixelship.log.1", lines(0))
+    with place.spool.locked():
+        monkeypatch.setattr(os, "fsync", noted("sync", os.fsync))
+        for name in ("rename", "unlink"):
+            monkeypatch.setattr(Path, name, noted(name, getattr(Path, name)))
+        assert log.exists()
+        shipping.ship(replace(place.order, keep_s=0), Folder(place.out), place.spool)
+    assert steps == [
+        "rename logs",
+        *("sync packing", "rename packing", "sync ready", "unlink packing", "unlink taken"),
+        *(
+            "sync out",
+            "unlink out",
+            *["sync out"] * 5,
+            "rename ready",
+            "sync shipped",
+            "unlink shipped",
+        ),
+    ]
