@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,11 +59,12 @@ class Spool:
         try:
             for part in _PARTS:
                 (self.root / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._see_own()
             lock = (self.root / "lock").open("w")
         except OSError as error:
             raise SetupError(
-                f"Nothing can be written to {self.root}: {error.strerror}; give the shipper's user "
-                "that right, or another folder with --from."
+                f"Nothing can be written to {self.root}: {error.strerror}; make room, or give the "
+                "shipper's user that right."
             ) from None
         with lock:
             try:
@@ -74,6 +76,14 @@ class Spool:
             for left in (self.root / "packing").iterdir():
                 left.unlink()
             yield
+
+    def _see_own(self) -> None:
+        """Raises SetupError for a spool of others: they could have any file of this machine shipped."""
+        status = self.root.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise SetupError(
+                f"{self.root} belongs to another user, or is a link: ship as that user, or move it away."
+            )
 
     def take(self, log: Path) -> Path | None:
         """Moves a log to `taken`, under a name that no other has; None where it is gone.
@@ -105,12 +115,17 @@ class Spool:
         return sorted(found, key=lambda each: each.written_at)
 
     def _files(self, part: str) -> list[tuple[float, Path]]:
-        """The files of a part with the times when they were written to, the oldest first."""
+        """The files of a part with the times when they were written to, the oldest first.
+
+        A link is no file: it might have been put in place of a log while that was taken.
+        """
         found = []
         with suppress(FileNotFoundError):
             for path in (self.root / part).iterdir():
                 with suppress(FileNotFoundError):  # a shipper at work moved it on
-                    found.append((path.lstat().st_mtime, path))
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        found.append((status.st_mtime, path))
         return sorted(found)
 
     @contextmanager

@@ -121,3 +121,28 @@ def test_what_is_relied_on_is_on_the_disk_before_anything_is_removed(
             "unlink shipped",
         ),
     ]
+
+
+def test_a_spool_that_leads_elsewhere_is_refused(place: Place) -> None:
+    """Who may write to the folder of the logs may not have other files shipped."""
+    (place.root / "elsewhere").mkdir()
+    (place.logs / FOLDER).symlink_to(place.root / "elsewhere")
+    with pytest.raises(SetupError, match="belongs to another user, or is a link"):
+        place.ship()
+
+
+def test_a_spool_of_another_user_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.ship()
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    with pytest.raises(SetupError, match="ship as that user"):
+        place.ship()
+
+
+def test_a_link_that_took_a_logs_place_is_not_followed(place: Place) -> None:
+    secret = place.root / "secret"
+    secret.write_text("secret")
+    place.ship()
+    (place.logs / FOLDER / "taken" / "0-pixelship.log.1").symlink_to(secret)
+    assert place.ship().shipped == 0
+    assert not place.out.exists()
