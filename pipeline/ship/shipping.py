@@ -11,6 +11,7 @@ import fnmatch
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -72,21 +73,23 @@ def _rotate(order: Order, spool: Spool, report: Report) -> None:
         process = nginx_process(order.nginx_pid)
         for log in (order.folder / name for name in order.live):
             if log.is_file() and not log.is_symlink() and log.stat().st_size:
-                spool.take(log)
+                _take_one(log, spool, report)
         reopen_logs(process)
     except RotationError as error:
         report.failed.append(Failure(", ".join(order.live), str(error)))
-    except OSError as error:
-        report.failed.append(Failure(", ".join(order.live), f"not rotated: {error.strerror}"))
 
 
 def _take(order: Order, spool: Spool, report: Report) -> None:
     """Moves rotated logs where nobody renames, compresses or removes them."""
     for log in _rotated(order):
-        try:
-            spool.take(log)
-        except OSError as error:
-            report.failed.append(Failure(log.name, f"cannot be taken: {error.strerror}"))
+        _take_one(log, spool, report)
+
+
+def _take_one(log: Path, spool: Spool, report: Report) -> None:
+    try:
+        spool.take(log)
+    except OSError as error:
+        report.failed.append(Failure(log.name, f"cannot be taken: {error.strerror}"))
 
 
 def _rotated(order: Order) -> list[Path]:
@@ -179,14 +182,12 @@ def _pack(order: Order, log: Waiting, spool: Spool, store: Store, report: Report
                 _send_unpacked(order, log, store, report)
     except DamagedError as error:
         report.failed.append(Failure(log.name, f"{error} ({log.path})"))
-    except FileNotFoundError:  # a person took it away
-        return
     except OSError as error:
-        if error.errno in _FULL:
-            why = "the disk is full: it waits as it is"
-        else:
-            why = f"cannot be compressed: {error.strerror}"
-        report.failed.append(Failure(log.name, why))
+        if not log.path.exists():  # a person took it away
+            return
+        is_full = error.errno in _FULL
+        why = "the disk is full" if is_full else f"it cannot be compressed: {error.strerror}"
+        report.failed.append(Failure(log.name, f"{why}; it waits as it is"))
 
 
 def _has_room(write: Callable[[], None]) -> bool:
@@ -256,7 +257,8 @@ def _send(stream: BinaryIO, name: str, store: Store, report: Report) -> bool:
     """Whether the store holds a packed log now, and said so."""
     content = content_hash(stream)
     if content is None or not is_content_of(name, content):
-        report.failed.append(Failure(name, "the spool's file is damaged: the disk is at fault"))
+        where = getattr(stream, "name", "memory")
+        report.failed.append(Failure(name, f"is damaged here, by the disk: move {where} away"))
         return False
     try:
         is_new = store.put(name, stream)
@@ -306,7 +308,9 @@ def _keep_to_budget(order: Order, spool: Spool, report: Report) -> None:
 def _measure(order: Order, spool: Spool, report: Report) -> None:
     """How things stand."""
     unsent = [log.written_at for log in (*spool.ready(), *spool.taken())]
-    unsent += [path.stat().st_mtime for path in _rotated(order)]
+    for path in _rotated(order):
+        with suppress(FileNotFoundError):  # a shipper at work took it
+            unsent.append(path.stat().st_mtime)
     report.waiting = len(unsent)
     report.oldest_s = max(0.0, time.time() - min(unsent)) if unsent else 0.0
     report.kept = len(spool.shipped())

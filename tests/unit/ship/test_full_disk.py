@@ -75,7 +75,7 @@ def test_without_a_store_either_the_log_stays_as_it_is_and_it_is_said(
     fill(lambda: True)
     place.put("pixelship.log.1", lines(0))
     report = place.ship(Failing(Folder(place.out), DOWN))
-    assert [failure.why for failure in report.failed] == ["the disk is full: it waits as it is"]
+    assert [failure.why for failure in report.failed] == ["the disk is full; it waits as it is"]
     assert place.parts() == {"taken": 1, "packing": 0, "ready": 0, "shipped": 0}
     (log,) = place.spool.taken()
     assert log.path.read_bytes() == lines(0)
@@ -92,7 +92,7 @@ def test_where_nothing_can_be_written_at_all_too(
     monkeypatch.setattr(shipping.tempfile, "SpooledTemporaryFile", Full)
     place.put("pixelship.log.1", lines(0))
     report = place.ship()
-    assert [failure.why for failure in report.failed] == ["the disk is full: it waits as it is"]
+    assert [failure.why for failure in report.failed] == ["the disk is full; it waits as it is"]
     monkeypatch.undo()
     assert place.ship().is_clean
     assert list(place.stored().values()) == [lines(0)]
@@ -110,5 +110,7 @@ def test_other_trouble_with_the_disk_is_named(
     monkeypatch.setattr(Spool, "packing", packing)
     place.put("pixelship.log.1", lines(0))
     report = place.ship()
-    assert [failure.why for failure in report.failed] == ["cannot be compressed: trouble"]
+    assert [failure.why for failure in report.failed] == [
+        "it cannot be compressed: trouble; it waits as it is"
+    ]
     assert report.waiting == 1

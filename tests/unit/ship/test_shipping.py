@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.errors import ServiceError, SetupError
 from pipeline.ship import shipping
 from pipeline.ship.contract import Failure, Order
 from pipeline.ship.shipping import standing
+from pipeline.ship.spool import Spool
 from pipeline.ship.stores import Folder, OtherContentError
 from tests.shipping import HOST, Failing, Place, lines
 
@@ -163,7 +165,7 @@ def test_a_disk_that_lost_bits_ships_nothing_false(place: Place) -> None:
     ready.path.write_bytes(ready.path.read_bytes()[:-1] + b"x")
     report = place.ship()
     assert [failure.why for failure in report.failed] == [
-        "the spool's file is damaged: the disk is at fault"
+        f"is damaged here, by the disk: move {ready.path} away"
     ]
     assert place.stored() == {}
 
@@ -260,3 +262,26 @@ def test_no_other_program_gets_the_signal(place: Place, tmp_path: Path) -> None:
         f"not rotated: {tmp_path}/pid names a process that is not nginx."
     ]
     assert place.left() == ["pixelship.log"]
+
+
+def test_nginx_is_told_even_where_a_log_cannot_be_taken(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would go on writing to those that were taken."""
+    told: list[int] = []
+    monkeypatch.setattr(shipping, "nginx_process", lambda _: 7)
+    monkeypatch.setattr(shipping, "reopen_logs", told.append)
+    as_ever = Spool.take
+
+    def take(spool: Spool, log: Path) -> Path | None:
+        if log.name == "b.log":
+            raise OSError(errno.EACCES, "Permission denied")
+        return as_ever(spool, log)
+
+    monkeypatch.setattr(Spool, "take", take)
+    for number, name in enumerate(("a.log", "b.log", "c.log")):
+        place.put(name, lines(number))
+    report = place.ship(live=("a.log", "b.log", "c.log"), nginx_pid=tmp_path / "pid")
+    assert told == [7]
+    assert report.failed == [Failure("b.log", "cannot be taken: Permission denied")]
+    assert sorted(place.stored().values()) == [lines(0), lines(2)]
