@@ -30,6 +30,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("*.md")),
     *ROOT.glob("nginx/*.md"),
+    *ROOT.glob("ship/*.md"),
 ]
 COMMANDS = {name: command for name, command in ALL.items() if name}
 TABLE_TITLES = {

@@ -19,6 +19,7 @@ from pipeline.cli.load import load
 from pipeline.cli.parse import parse
 from pipeline.cli.query import query
 from pipeline.cli.replay import replay
+from pipeline.cli.ship import ship
 from pipeline.cli.sign import sign
 from pipeline.cli.status import status
 from pipeline.cli.unload import unload
@@ -41,7 +42,9 @@ def main() -> None:
     """
 
 
-for command in (load, status, replay, unload, sign, check, parse, formats, config, keys, query):
+for command in (
+    ship, load, status, replay, unload, sign, check, parse, formats, config, keys, query,
+):  # fmt: skip
     main.add_command(command)
 
 
