@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.options import Rules, UnsignedDialect
 from pipeline.signing import key_ring
@@ -97,3 +100,46 @@ def test_a_bare_table_name_is_one_of_the_default_dataset() -> None:
     assert row["destination"] == "news.pageviews"
     narrow = Rules(key_ring([SECRET]), allow=("news.*",), default_dataset="prx")
     assert views(query, rules=narrow).reasons == ["bad-destination"]
+
+
+_ALL = Rules(
+    key_ring([SECRET]),
+    default_dataset="prx",
+    unsigned=(
+        UnsignedDialect("mixpanel", ("/track", "/pixel.gif"), {"t": "web.events"}),
+        EMAIL,
+        PING,
+    ),
+)
+_EVENTS = [{"event": f"e{n}", "properties": {"token": "t"}} for n in range(3)]
+_DATA = [base64.b64encode(json.dumps(each).encode()).decode() for each in (_EVENTS, _EVENTS[0], 1)]
+_QUERIES = [
+    None, "", "key=a", "key=a&key=b", "sh=1", "sh=1&key=a", "data=", "k=a&c=b&d=e", "s=x&key=a", "&&", "%ff=%00",
+    *(f"data={data}" for data in _DATA), signed().decode(), signed(d="bare").decode(), signed(sh="m").decode(),
+]  # fmt: skip
+_URIS = st.tuples(
+    st.sampled_from(["/i.gif", "/pixel.gif", "/track", "/none"]), st.sampled_from(_QUERIES)
+).map(lambda parts: parts[0] if parts[1] is None else "?".join(parts))
+
+
+def _told(uris: list[str]) -> list[object]:
+    """What becomes of each line: its rows, or its reason."""
+    lines = [tsv(Hit(uri=uri.encode(), request_id=b"r")) for uri in uris]
+    reading = read(log(*lines), _ALL)
+    starts = [sum(len(line) + 1 for line in lines[:at]) for at in range(len(lines))]
+    return [
+        (
+            [
+                [row[name] for name in ("event_id", "destination", "dialect", "key", "send_id")]
+                for row in reading.events
+                if row["source_position"] == start
+            ],
+            [row["detail"] for row in reading.rejects if row["source_position"] == start],
+        )
+        for start in starts
+    ]
+
+
+@given(st.lists(_URIS, max_size=6))
+def test_a_line_is_read_the_same_whatever_stands_beside_it(uris: list[str]) -> None:
+    assert _told(uris) == [told for uri in uris for told in _told([uri])]
