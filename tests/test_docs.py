@@ -28,6 +28,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("*.md")),
     *ROOT.glob("nginx/*.md"),
+    *ROOT.glob("signers/*.md"),
 ]
 COMMANDS = {name: command for name, command in ALL.items() if name}
 TABLE_TITLES = {
