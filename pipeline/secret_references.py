@@ -28,6 +28,8 @@ def file_of(reference: str) -> Path | None:
 
 def follow(reference: str, environment: Mapping[str, str]) -> str:
     """What a reference leads to, without line ends behind it; raises SetupError, ServiceError."""
+    if not is_reference(reference):  # it may be the secret itself, and so is not shown
+        raise SetupError("A reference to a secret starts with file:, env: or sm://: correct the one that does not.")  # fmt: skip
     try:
         text = _read(reference, environment).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:

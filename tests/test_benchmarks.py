@@ -12,6 +12,7 @@ from benchmarks.format_logs import WRITERS, lines_of
 from benchmarks.generate import DEFAULT_SECRET
 from benchmarks.ladder import with_broken_urls
 from benchmarks.lines_of_text import nginx_tsv
+from benchmarks.signatures import signed_requests
 from pipeline.blocks import Block, read_blocks
 from pipeline.engine import sniff
 from pipeline.formats import FORMATS
@@ -60,3 +61,15 @@ def test_a_log_without_broken_urls_needs_no_repair() -> None:
     reading = read(log(*(nginx_tsv(each).encode() for each in requests)), RULES)
     assert reading.tally.rejected == {}
     assert {row["repair"] for row in reading.events} == {None}
+
+
+@pytest.mark.parametrize(
+    ("name", "repair"),
+    [("v1", None), ("v2", None), ("v1, added", "trackers"), ("v2, added", None)],
+)
+def test_views_are_signed_in_either_version(name: str, repair: str | None) -> None:
+    requests = signed_requests(300)[name]
+    reading = read(log(*(nginx_tsv(each).encode() for each in requests)), RULES)
+    assert reading.tally.rejected == {}
+    assert {row["repair"] for row in reading.events} == {repair}
+    assert {row["extras"] is None for row in reading.events} == {"added" not in name}

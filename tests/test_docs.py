@@ -31,6 +31,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *ROOT.glob("nginx/*.md"),
     *ROOT.glob("ship/*.md"),
+    *ROOT.glob("signers/*.md"),
 ]
 COMMANDS = {name: command for name, command in ALL.items() if name}
 TABLE_TITLES = {

@@ -124,7 +124,7 @@ def revoke(key_id: str, since: str, key_file: KeySource) -> None:
     click.echo(
         f"Rows that are loaded already stay. To count them, in each table:\n"
         f"  SELECT count(*) FROM DATASET.TABLE WHERE key_id = '{key_id}' AND timestamp >= '{time:%Y-%m-%d %H:%M:%S}+00'\n"
-        f"To take them out, unload the days since and load their logs again:\n"
+        f"To take them out, unload each day since then and load the logs again:\n"
         f"  pixelship unload --day {time:%Y-%m-%d}\n"
         f"  pixelship load LOG..."
     )

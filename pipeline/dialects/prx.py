@@ -31,6 +31,7 @@ NAME = "prx"
 KEY, CANONICAL, DESTINATION = "k", "c", "d"
 SEND = "sh"
 """An e-mail's id, in signed URLs too."""
+_HOPELESS = (Reason.NUL_BYTE, Reason.UNKNOWN_KEY)
 _DOUBTFUL = (Reason.TAMPERED, Reason.NOT_UTF8, Reason.MALFORMED_SIGNATURE)
 
 
@@ -38,10 +39,11 @@ def read_claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     """Decodes and verifies query strings (distinct, binary, no nulls).
 
     Those that fail are mended if a repair makes their signature fit; of the others it is found out
-    why they fail. A NUL is never an accident: what holds one is not mended.
+    why they fail. A NUL is never an accident: what holds one is not mended; nor is what a key
+    signed that the ring does not hold.
     """
     claims = _claims(queries, rules)
-    failed = (claims.key_number == NO_KEY) & (claims.reason != Reason.NUL_BYTE)
+    failed = (claims.key_number == NO_KEY) & ~np.isin(claims.reason, _HOPELESS)
     if not failed.any():
         return claims
     rows = np.flatnonzero(failed)

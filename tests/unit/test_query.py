@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.model import Reason
-from pipeline.query import MOST_PARAMETERS, Parameters, parse_queries
+from pipeline.query import MOST_PARAMETERS, Parameters, parse_leniently, parse_queries
 
 
 def parse(*queries: bytes) -> Parameters:
@@ -140,3 +140,57 @@ def test_a_slice_of_an_array_is_parsed_from_its_own_start() -> None:
     parameters = parse_queries(queries)
     assert parameters.name.to_pylist() == ["b", "c"]
     assert parameters.fault.dtype == np.int8
+
+
+# Leniently
+
+
+def leniently(*queries: bytes) -> Parameters:
+    return parse_leniently(pa.array(queries, pa.binary()))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (b"a=1&b=2", [("a", "1", 0), ("b", "2", 0)]),
+        (b"b=2&a=%FF&a=3", [("a", "\ufffd", Reason.NOT_UTF8), ("a", "3", Reason.DUPLICATE_PARAMETER), ("b", "2", 0)]),
+        (b"a=%00x", [("a", "\ufffdx", Reason.NUL_BYTE)]),
+        (b"a%00=1", [("a\ufffd", "1", Reason.NUL_BYTE)]),
+        (b"%FF=1&%FE=2", [("\ufffd", "1", Reason.NOT_UTF8), ("\ufffd", "2", Reason.NOT_UTF8)]),
+        (b"a=%FF%00", [("a", "\ufffd\ufffd", Reason.NUL_BYTE)]),
+        (b"a=1&a=2&a=3", [("a", "1", 0), ("a", "2", Reason.DUPLICATE_PARAMETER), ("a", "3", Reason.DUPLICATE_PARAMETER)]),
+    ],
+)  # fmt: skip
+def test_flaws_are_noted_beside_the_parameters(
+    query: bytes, expected: list[tuple[str, str, int]]
+) -> None:
+    for parameters, row in ((leniently(query), 0), (leniently(b"z", query, b"%00"), 1)):
+        found = zip(
+            parameters.row, parameters.name.to_pylist(), parameters.value.to_pylist(),
+            parameters.flaw.tolist(), strict=True,
+        )  # fmt: skip
+        assert [entry[1:] for entry in found if entry[0] == row] == expected
+        assert parameters.fault.tolist() == [0] * parameters.count
+
+
+def test_too_many_parameters_are_a_fault_all_the_same() -> None:
+    crowded = b"&".join([b"a=%00"] * (MOST_PARAMETERS + 1))
+    parameters = leniently(b"k=1", crowded, b"k=2")
+    assert parameters.fault.tolist() == [0, Reason.TOO_MANY_PARAMETERS, 0]
+    assert parameters.row.tolist() == [0, 2]
+
+
+def test_the_first_of_a_name_is_got() -> None:
+    assert leniently(b"a=1&b&a=2", b"a=%FF&a=2").get("a").to_pylist() == ["1", "\ufffd"]
+
+
+def test_flaws_of_some_entries_are_faults_of_their_query_strings() -> None:
+    parameters = leniently(b"a=%00&b=1", b"a=1&b=%FF", b"a&a&b=%00", b"a=1")
+    is_a = np.array([name == "a" for name in parameters.name.to_pylist()])
+    refused = parameters.refusing(is_a)
+    assert refused.fault.tolist() == [Reason.NUL_BYTE, 0, Reason.DUPLICATE_PARAMETER, 0]
+    assert refused.row.tolist() == [1, 1, 3]
+    assert refused.get("b").to_pylist() == [None, "\ufffd", None, None]
+    assert refused.refusing(np.ones(3, np.bool_)).fault.tolist() == [
+        Reason.NUL_BYTE, Reason.NOT_UTF8, Reason.DUPLICATE_PARAMETER, 0,
+    ]  # fmt: skip

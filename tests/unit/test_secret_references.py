@@ -63,6 +63,12 @@ def test_a_reference_that_leads_nowhere_is_named(reference: str, told: str) -> N
     assert str(raised.value).startswith(told) or told in str(raised.value)
 
 
+def test_a_secret_that_is_taken_for_a_reference_is_not_shown() -> None:
+    with pytest.raises(SetupError, match="starts with file:, env: or sm://") as raised:
+        referred_key(SECRET, {})
+    assert SECRET not in str(raised.value)
+
+
 def test_a_ring_keeps_references_and_never_their_secrets(tmp_path: Path) -> None:
     path, environment = tmp_path / "ring.json", {"NEW": SECRET}
     ring = with_new_key(key_ring(["plain"]), ("news.*",), referred_key("env:NEW", environment))

@@ -155,6 +155,8 @@ def refused() -> list[dict[str, object]]:
         refuse("a fraction", query({**STORY, "nbf": "1.5"}), "bad-bounds"),
         refuse("below zero", query({**STORY, "nbf": "-1"}), "bad-bounds"),
         refuse("an empty bound", query({**STORY, "exp": ""}), "bad-bounds"),
+        refuse("a line's end behind the number", query({**STORY, "exp": f"{NOON + 60}\n"}), "bad-bounds"),
+        refuse("digits of another script", query({**STORY, "exp": "１７６３７２６４６０"}), "bad-bounds"),
         refuse("13 digits", query({**STORY, "exp": f"{NOON}000"}), "bad-bounds"),
         refuse("d is not signed", f"{query(without('d'))}&d=news.pageviews", "no-data"),
         refuse("k is not signed", f"{query(without('k'))}&k=story-1", "no-data"),

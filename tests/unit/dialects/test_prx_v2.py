@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.dialects import prx
 from pipeline.dialects.contract import Claims
 from pipeline.dialects.prx import read_claims
 from pipeline.model import Reason
@@ -171,6 +172,17 @@ def test_what_is_broken_is_mended_as_in_version_1(
     assert found.canonical[1].as_py() == "https://news.example.org/a"
     if len(broken) < 1000:
         assert json.loads(found.extras[1].as_py() or "null") == extras
+
+
+def test_what_an_unknown_key_signed_is_tried_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("the ladder was climbed")
+
+    monkeypatch.setattr(prx, "mend", forbidden)
+    found = claims(signed_v2("foreign") + b"&utm_source=mail&cb=1", GOOD + b"&utm_source=mail")
+    assert found.reason.tolist() == [Reason.UNKNOWN_KEY, 0]
+    with pytest.raises(AssertionError, match="climbed"):
+        claims(GOOD.replace(b"&", b"&amp;"))
 
 
 def test_what_has_expired_is_no_cause_for_repair() -> None:
