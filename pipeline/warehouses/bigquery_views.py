@@ -59,8 +59,8 @@ class BigQueryViews(BigQueryUpkeep):
             self._tables.prepare(SENDS, "sends")
             self._tables.prepare(opens)
             self._require_one_location(opens)
+            self._show_campaigns(opens)  # what refuses, refuses before anything is written
             self._load(rows)
-            self._show_campaigns(opens)
         except RefusedError as error:
             raise SetupError(f"{error.table} cannot be used: {error.why}.") from None
 

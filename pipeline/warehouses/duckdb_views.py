@@ -140,8 +140,8 @@ def _kind(db: duckdb.DuckDBPyConnection, name: str) -> str | None:
         "SELECT table_type FROM information_schema.tables "
         "WHERE table_catalog = ? AND table_schema = ? AND table_name = ?",
         [CATALOG, *name.split(".")],
-    ).fetchone()
-    return str(found[0]) if found else None
+    ).fetchall()
+    return str(found[0][0]) if found else None
 
 
 def _plain(value: str | datetime) -> str | datetime:
