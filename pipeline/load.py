@@ -67,6 +67,7 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     report.quarantined, report.waiting = plan.quarantined, plan.waiting
     report.faults += plan.faults
     warehouse.tidy(listing.objects, lambda name: run_.source.would_list(order.search, name))
+    warehouse.make_views(order.rules.destination_of("email"), order.rules.destination_of("ping"))
     report.seconds = time.monotonic() - began
     return report
 

@@ -55,6 +55,11 @@ class Rules:
         """The paths of all dialects."""
         return (*self.paths, *(path for dialect in self.unsigned for path in dialect.paths))
 
+    def destination_of(self, name: str) -> str | None:
+        """Where the views of a dialect without tokens go; None where it is not spoken."""
+        each = next((each for each in self.unsigned if each.name == name), None)
+        return each.destinations[""] if each else None
+
 
 def is_path(paths: pa.BinaryArray, wanted: Sequence[str]) -> Mask:
     """Which of some paths are wanted; a `*` at the end of a wanted one stands for any rest."""

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +20,8 @@ from pipeline.dialects import DIALECTS, UNSIGNED
 from pipeline.model import Reason
 from pipeline.options import Rules
 from pipeline.warehouses.contract import Report
+from pipeline.warehouses.duckdb_tables import _TYPES as _DUCKDB
+from pipeline.warehouses.views import View, campaign_views, hits_by_key
 from tests.cli.test_start import ALL
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +41,7 @@ TABLE_TITLES = {
     "event": "`DATASET.TABLE`: the views",
     **{
         name: f"`pixelship.{name}`"
-        for name in ("rejects", "bot_hits", "objects", "batches", "quarantine")
+        for name in ("rejects", "bot_hits", "objects", "batches", "quarantine", "sends")
     },
 }
 
@@ -185,6 +188,37 @@ def test_every_column_is_documented_as_its_schema_has_it(name: str) -> None:
         ]
         for column in schemas.table(name)
     ]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [hits_by_key("DATASET.TABLE"), *campaign_views(["mail.opens"])],
+    ids=lambda view: view.name,
+)
+def test_every_column_of_a_view_is_documented(view: View) -> None:
+    documented = [
+        name
+        for row in tables(section(TABLES, f"`{view.name}`"))
+        for name in re.findall(r"`(\w+)`", row[0])
+    ]
+    with duckdb.connect() as db:
+        db.execute('CREATE SCHEMA pixelship; CREATE SCHEMA mail; CREATE SCHEMA "DATASET"')
+        event = ", ".join(
+            f"{column.name} {_DUCKDB[column.type]}" for column in schemas.table("event")
+        )
+        sends = ", ".join(
+            f"{column.name} {_DUCKDB[column.type]}" for column in schemas.table("sends")
+        )
+        for made in (
+            f"mail.opens ({event})",
+            f'"DATASET"."TABLE" ({event})',
+            f"pixelship.sends ({sends})",
+        ):
+            db.execute(f"CREATE TABLE {made}")
+        for each in campaign_views(["mail.opens"]):
+            db.execute(f"CREATE VIEW {each.name} AS {each.sql(str)}")
+        found = db.execute(view.sql(lambda name: ".".join(f'"{part}"' for part in name.split("."))))
+        assert documented == [column[0] for column in found.description]
 
 
 def test_every_schema_is_documented() -> None:

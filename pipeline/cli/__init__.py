@@ -12,8 +12,10 @@ import click
 from pipeline import __version__
 from pipeline.cli.check import check
 from pipeline.cli.config import config
+from pipeline.cli.email import email
 from pipeline.cli.formats import formats
 from pipeline.cli.group import PixelshipGroup
+from pipeline.cli.hits import hits
 from pipeline.cli.keys import keys
 from pipeline.cli.load import load
 from pipeline.cli.parse import parse
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 for command in (
-    ship, load, status, replay, unload, sign, check, parse, formats, config, keys, query,
+    ship, load, status, replay, unload, sign, check, parse, formats, config, keys, query, hits, email,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -34,9 +34,13 @@ def warehouse_options(command: _Command) -> _Command:
 
 def loading_options(command: _Command) -> _Command:
     """Adds what only matters to a command that makes tables and loads rows."""
+    return click.option("--dedupe", default="view", show_default=True, type=click.Choice(("view", "merge", "off")), help="BigQuery: what is done about views that a later batch brings again: show each once in a view TABLE_once, keep them out of the table (which costs a query for each batch), or nothing.")(table_options(command))  # fmt: skip
+
+
+def table_options(command: _Command) -> _Command:
+    """Adds what only matters to a command that makes tables."""
     for option in reversed(
         (
-            click.option("--dedupe", default="view", show_default=True, type=click.Choice(("view", "merge", "off")), help="BigQuery: what is done about views that a later batch brings again: show each once in a view TABLE_once, keep them out of the table (which costs a query for each batch), or nothing."),
             click.option("--partition", default="day", show_default=True, type=click.Choice(("day", "hour")), help="BigQuery: partitions of new tables, by the log's time."),
             click.option("--partition-expiry", type=click.IntRange(1), metavar="DAYS", help="BigQuery: drop partitions of new tables after so many days; never by default."),
             click.option("--require-partition-filter", is_flag=True, help="BigQuery: refuse queries of new tables that name no time."),

@@ -24,7 +24,7 @@ from pipeline.warehouses.bigquery_ledger import TOO_OLD, is_too_old, parked_lot
 from pipeline.warehouses.bigquery_loads import Dedupe, Loader
 from pipeline.warehouses.bigquery_steps import Steps, keeping, read_manifest
 from pipeline.warehouses.bigquery_tables import TableOptions, Tables
-from pipeline.warehouses.bigquery_upkeep import BigQueryUpkeep
+from pipeline.warehouses.bigquery_views import BigQueryViews
 from pipeline.warehouses.contract import Memory, RefusedError, Report, check_balance
 from pipeline.warehouses.maintenance import Status
 
@@ -46,7 +46,7 @@ class BigQueryOptions:
     tables: TableOptions = field(default_factory=TableOptions)
 
 
-class BigQueryWarehouse(BigQueryUpkeep):
+class BigQueryWarehouse(BigQueryViews):
     """The warehouse `bigquery:PROJECT`. It has no `files` on this machine."""
 
     files: tuple[Path, ...] = ()

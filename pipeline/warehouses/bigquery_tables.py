@@ -27,13 +27,19 @@ PARTITIONS: tuple[Partition, ...] = get_args(Partition)
 BOOKKEEPING = "pixelship"
 _DAY_MS = 86_400_000
 _PARTITIONED_BY = {"event": "timestamp", "rejects": "timestamp", "bot_hits": "hour", "batches": "loaded_at"}  # fmt: skip
-_CLUSTERED_BY = {"event": ["key"], "rejects": ["reason", "source_object"], "objects": ["name"]}
+_CLUSTERED_BY = {
+    "event": ["key"],
+    "rejects": ["reason", "source_object"],
+    "objects": ["name"],
+    "sends": ["campaign_hash", "send_id"],
+}
 _DESCRIBED = {
     "event": "Views of pixels, each once; written by Pixelship.",
     "rejects": "Log lines that did not become views, and why.",
     "bot_hits": "Verified views by machines, counted by hour.",
     "objects": "The ledger, by log object: what was loaded, and the fates of its lines.",
     "batches": "The ledger, by batch.",
+    "sends": "E-mails that were sent with a pixel.",
 }
 _SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 _MOST_TRIES = 5

@@ -146,6 +146,9 @@ class Warehouse(Memory, Protocol):
         `would_list` says of a name whether the run would have found it, were it there.
         """
 
+    def make_views(self, opens: str | None, hits: str | None) -> None:
+        """Makes the views of e-mail opens and of hits by key; None: there is no such table."""
+
     def __enter__(self) -> Warehouse:
         """Opens the warehouse; raises SetupError where it cannot be had."""
 

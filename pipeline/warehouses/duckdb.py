@@ -33,10 +33,9 @@ from pipeline.warehouses.contract import (
     check_balance,
     ledger,
 )
-from pipeline.warehouses.duckdb_maintenance import DuckDBMaintenance
 from pipeline.warehouses.duckdb_status import status
 from pipeline.warehouses.duckdb_tables import (
-    CATALOG,
+    connect,
     ensure_table,
     first_line,
     literal,
@@ -44,8 +43,10 @@ from pipeline.warehouses.duckdb_tables import (
     prepare,
     refusing,
 )
+from pipeline.warehouses.duckdb_views import DuckDBViews
 from pipeline.warehouses.maintenance import RESOLVED, Status, check_replay
 
+__all__ = ["DuckDBWarehouse", "connect"]
 _BOOKKEEPING = ("batches", "objects", "quarantine", "rejects", "bot_hits")
 _SCHEMA = "pixelship"
 _NEW = ".new"
@@ -59,29 +60,7 @@ _PARKED = (
 )
 
 
-def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection to the file; raises SetupError where it is busy or no DuckDB file.
-
-    The file is attached under a name of its own: by default DuckDB would name it after its file,
-    and `pixelship.duckdb` would clash with the schema `pixelship` inside. Its type is named too:
-    DuckDB would fetch an extension for a file that looks like another database's.
-    """
-    file = literal(str(path.resolve()))
-    db = duckdb.connect()
-    try:
-        db.execute(f"ATTACH {file} AS {CATALOG} (TYPE duckdb{', READ_ONLY' if read_only else ''})")
-    except duckdb.Error as error:
-        db.close()
-        if "Could not set lock" in str(error):
-            raise SetupError(
-                f"{path} is busy: another process has it open; try again when it is done."
-            ) from None
-        raise SetupError(f"{path} cannot be opened as a DuckDB file: {first_line(error)}") from None
-    db.execute(f"USE {CATALOG}")
-    return db
-
-
-class DuckDBWarehouse(DuckDBMaintenance):
+class DuckDBWarehouse(DuckDBViews):
     """The warehouse `duckdb:PATH`.
 
     None but DuckDB may open its `files` meanwhile: closing one would give up the lock on it.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
 from pipeline import schemas
+from pipeline.errors import SetupError
 from pipeline.warehouses.contract import RefusedError
 
 CATALOG = "warehouse"
@@ -20,6 +22,28 @@ _REFUSALS = (
     duckdb.NotSupportedError,
     duckdb.ProgrammingError,
 )
+
+
+def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection to the file; raises SetupError where it is busy or no DuckDB file.
+
+    The file is attached under a name of its own: by default DuckDB would name it after its file,
+    and `pixelship.duckdb` would clash with the schema `pixelship` inside. Its type is named too:
+    DuckDB would fetch an extension for a file that looks like another database's.
+    """
+    file = literal(str(path.resolve()))
+    db = duckdb.connect()
+    try:
+        db.execute(f"ATTACH {file} AS {CATALOG} (TYPE duckdb{', READ_ONLY' if read_only else ''})")
+    except duckdb.Error as error:
+        db.close()
+        if "Could not set lock" in str(error):
+            raise SetupError(
+                f"{path} is busy: another process has it open; try again when it is done."
+            ) from None
+        raise SetupError(f"{path} cannot be opened as a DuckDB file: {first_line(error)}") from None
+    db.execute(f"USE {CATALOG}")
+    return db
 
 
 @contextmanager

@@ -120,6 +120,9 @@ class MemoryWarehouse:
     def tidy(self, listed: Sequence[LogObject], would_list: Callable[[str], bool]) -> None:
         """Nothing: the ledger is all there is."""
 
+    def make_views(self, opens: str | None, hits: str | None) -> None:
+        """Nothing: it answers no queries."""
+
     def staged(self, batch: Batch) -> None:
         """Nothing: what was not committed is forgotten."""
 

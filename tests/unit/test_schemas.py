@@ -13,7 +13,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 def test_the_schemas_are_found_from_a_checkout() -> None:
-    assert NAMES == ["batches", "bot_hits", "event", "objects", "quarantine", "rejects"]
+    assert NAMES == ["batches", "bot_hits", "event", "objects", "quarantine", "rejects", "sends"]
     for name in NAMES:
         assert [vars(column) for column in schemas.table(name)] == json.loads(
             (FOLDER / f"{name}.json").read_text(encoding="utf-8")

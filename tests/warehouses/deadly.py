@@ -43,14 +43,14 @@ class Deadly:
 
 
 def replay_and_die(path: Path, step: str) -> None:
-    with _deadly(step), DuckDBWarehouse(str(path)) as warehouse:
+    with deadly(step), DuckDBWarehouse(str(path)) as warehouse:
         replay(warehouse, Choice(), Retrial(BOTH))
 
 
 def unload_and_die(path: Path, step: str) -> None:
-    with _deadly(step), DuckDBWarehouse(str(path)) as warehouse:
+    with deadly(step), DuckDBWarehouse(str(path)) as warehouse:
         unload(warehouse, Selection(batches=("00000001",)))
 
 
-def _deadly(step: str) -> Any:
+def deadly(step: str) -> Any:
     return patch("pipeline.warehouses.duckdb.connect", lambda path: Deadly(connect(path), step))
