@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.model import Reason
 from pipeline.options import Rules
 from pipeline.query import Parameters
 from pipeline.repair.ladder import mend
+from pipeline.shape import Judged
 from pipeline.signing import NO_KEY, bounds, read_signed, verify
 
 NOT_PIXEL = "not-pixel"
@@ -58,12 +59,8 @@ class Verdict:
     meaning: str
     remedy: str
     facts: Facts
+    destination: str | None
     repair: str | None = None
-
-    @property
-    def destination(self) -> str | None:
-        """The table that the URL names, where it signs it."""
-        return self.facts.params.get(DESTINATION)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as `check --json` prints it."""
@@ -95,19 +92,24 @@ def check_urls(urls: Sequence[str], rules: Rules, now_us: int) -> list[Verdict]:
     judged = Engine(rules).judge(pixels, Lines(b"", rows, rows))
     lines = pixels.column("line").to_pylist()
     reasons = dict(zip(lines, first_reasons(judged, rules), strict=True))
-    repairs = (
-        Coded(judged.claims.repair, judged.claim)
-        .with_values(judged.claims.repair)
-        .plain()
-        .to_pylist()
-    )
-    repair = {line: name for line, name in zip(lines, repairs, strict=True) if name}
+    repair = _by_line(lines, judged, judged.claims.repair)
+    destination = _by_line(lines, judged, judged.claims.destination)
     queries = encode(views.column("query")).plain().fill_null(b"")
     facts = _facts(queries, np.array(sorted(repair), np.int64), rules)
     return [
-        _verdict(url, reasons.get(row), facts[row], repair.get(row), rules)
+        replace(
+            _verdict(url, reasons.get(row), facts[row], rules),
+            repair=repair.get(row),
+            destination=destination.get(row),
+        )
         for row, url in enumerate(urls)
     ]
+
+
+def _by_line(lines: Sequence[int], judged: Judged, values: pa.StringArray) -> dict[int, str]:
+    """What the claims of some lines say, those left out that say nothing."""
+    told = Coded(values, judged.claim).with_values(values).plain().to_pylist()
+    return {line: text for line, text in zip(lines, told, strict=True) if text}
 
 
 def _facts(queries: pa.BinaryArray, broken: Rows, rules: Rules) -> list[Facts]:
@@ -164,17 +166,17 @@ def _browser(count: int, now_us: int) -> dict[str, pa.Array]:
     return {**columns, "timestamp": pa.array([now_us] * count, pa.timestamp("us", tz="UTC"))}
 
 
-def _verdict(url: str, code: int | None, facts: Facts, repair: str | None, rules: Rules) -> Verdict:
+def _verdict(url: str, code: int | None, facts: Facts, rules: Rules) -> Verdict:
     url = url.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if code is None:
         meaning = "its path is no pixel's"
         remedy = f"Use one of {', '.join(rules.all_paths)}."
-        return Verdict(url, False, NOT_PIXEL, meaning, remedy, facts, repair)
+        return Verdict(url, False, NOT_PIXEL, meaning, remedy, facts, None)
     if code == 0:
-        return Verdict(url, True, None, "", "", facts, repair)
+        return Verdict(url, True, None, "", "", facts, None)
     reason = next(reason for reason in Reason if reason == code)
     meaning = reason.meaning
     unsigned = [name for name in (KEY, CANONICAL, DESTINATION) if name in facts.extras]
     if reason == Reason.NO_DATA and unsigned:
         meaning += f"; it holds {' and '.join(unsigned)} outside its signature"
-    return Verdict(url, False, reason.label, meaning, reason.remedy, facts, repair)
+    return Verdict(url, False, reason.label, meaning, reason.remedy, facts, None)

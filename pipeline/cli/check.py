@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
 from pipeline.cli.ring import KeySource, key_ring_of, keys_option
+from pipeline.cli.rules import config_of, config_option
 from pipeline.cli.text import printable_line
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ _V2 = 2
 @click.argument("urls", metavar="URL|-", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @keys_option
-def check(urls: tuple[str, ...], as_json: bool, key_file: KeySource) -> None:
+@config_option
+def check(
+    urls: tuple[str, ...], as_json: bool, key_file: KeySource, config_file: Path | None
+) -> None:
     """Say whether a view of a URL would count, into which table, and if not, why not.
 
     With `-`, URLs are read from standard input, one a line. The exit status is 0 only if all would
@@ -31,10 +36,9 @@ def check(urls: tuple[str, ...], as_json: bool, key_file: KeySource) -> None:
     import time
 
     from pipeline.check import check_urls
-    from pipeline.options import Rules
     from pipeline.repair.steps import undone
 
-    rules = Rules(keys=key_ring_of(key_file))
+    rules = config_of(config_file).with_keys(key_ring_of(key_file))
     verdicts = check_urls(_read(urls), rules, int(time.time() * 1_000_000))
     if as_json:
         click.echo(

@@ -24,13 +24,25 @@ _MAP = ".toml"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def config_option(command: _Command) -> _Command:
+    """Adds `--config` to a command."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        envvar="PIXELSHIP_CONFIG",
+        show_envvar=True,
+        help=f"Configuration file; {DEFAULT_CONFIG_FILE} where there is one. Options go before it.",
+    )(command)
+
+
 def rule_options(command: _Command) -> _Command:
     """Adds `--format`, the keys, and the rules to a command."""
     for option in reversed(
         (
             click.option("--format", "log_format", default=AUTO, show_default=True, metavar="NAME|MAP", help="The log format (see `pixelship formats`), or a map, as in FILE.toml; told from the content by default."),
             keys_option,
-            click.option("--config", "config_file", type=click.Path(path_type=Path), envvar="PIXELSHIP_CONFIG", show_envvar=True, help=f"Configuration file; {DEFAULT_CONFIG_FILE} where there is one. Options go before it."),
+            config_option,
             click.option("--path", "paths", multiple=True, metavar="PATH", help="A path that is a signed pixel's; repeatable. By default /pixel.gif, /i.gif and /r.gif."),
             click.option("--trusted-proxy", "proxies", multiple=True, metavar="CIDR", help="A network whose X-Forwarded-For is believed; repeatable."),
             click.option("--addresses", type=click.Choice(("mask", "keep", "drop")), help="What is stored of visitors' addresses: /24 and /48 (mask, the default), all, or nothing."),

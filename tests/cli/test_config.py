@@ -74,6 +74,15 @@ def test_a_log_of_all_systems_loads_in_one_run(here: Path, pixelship: Pixelship)
     assert status["adds_up"] is True
 
 
+def test_check_knows_the_dialects(here: Path, pixelship: Pixelship) -> None:
+    urls = [f"https://px.example.org{uri}" for uri in ALL_FOUR]
+    told = pixelship("check", "--json", *urls).json
+    assert [each["reason"] for each in told] == [None] * 5 + ["malformed", "not-pixel"]
+    assert [each["destination"] for each in told] == [
+        *("news.pageviews", "web.events", "web.events", "counts.hits", "mail.opens", None, None),
+    ]
+
+
 def test_the_balance_sheet_says_what_an_array_adds(here: Path, pixelship: Pixelship) -> None:
     shown = pixelship("load", "access.log").stdout.replace("│", " ").split("\n")
     assert any(line.split()[:2] == ["extra_events", "-2"] for line in shown)
