@@ -25,9 +25,9 @@ STEPS = (
     (Path, "rename"),
     (Path, "unlink"),
     (Path, "hardlink_to"),
-    (os, "fsync"),
     (os, "utime"),
 )
+"""What changes a folder, or stands in the midst of packing."""
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
     ["pipeline.cli", "pipeline.ship.shipping", "pipeline.ship.stores", "tests.shipping"]
