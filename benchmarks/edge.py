@@ -41,7 +41,7 @@ _HEADERS: Final = {
 _COOKIE: Final = {"Cookie": "theme=dark; _pxid=0b9b6ad5-1d0a-4a0c-9d3c-6a1f6a0e7a11"}
 _WITHOUT: Final = tuple(
     ("pixelship.conf", f"{indent}include pixelship/{name}.conf;\n", "")
-    for indent, names in (("", ("visitor",)), ("    ", ("connections", "headers", "cookie")))
+    for indent, names in (("", ("variables",)), ("    ", ("connections", "headers", "cookie")))
     for name in names
 )
 _EMPTY_GIF: Final = (

@@ -156,7 +156,7 @@ def test_no_other_path_or_method_gives_a_cookie(serve: ServeNginx) -> None:
 
 REFUSING = {"User-Agent": FIREFOX, "Sec-GPC": "1"}
 DNT = (
-    "visitor.conf",
+    "variables.conf",
     "$pixelship_no_cookie {\n    default 0;",
     "$pixelship_no_cookie {\n    default $pixelship_dnt;",
 )
