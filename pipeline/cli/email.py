@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _DIALECT = "email"
 _MARK = "sh"
-_PATH = "/pixel.gif"
 _ADDED = ("send_id", "tag")
 _MOST_SENDS = 1_000_000
 _CAMPAIGN = ("campaign", "campaign_hash", "sends", "opens", "unique_opens", "open_percent", "first_open", "last_open")  # fmt: skip
@@ -95,14 +94,19 @@ def new(
         raise SetupError("A list of recipients tells how many, and is printed with tags: leave --count and --html out.")  # fmt: skip
     dialect = _dialect(config_file)
     given = read_list(recipient_file) if recipient_file else None
+    for name in ("url", *_ADDED) if as_json else _ADDED:
+        if given and given.has(name):
+            raise SetupError(f"{given.file} has a column {name} already: rename it.")
     ids = new_ids(len(given.rows) if given else count or 1)
     stored: list[tuple[str | None, str | None]] = [(None, None)] * len(ids)
     if given:
         stored = _stored(given, recipient_column, key_file, is_plain=store_recipients == "plain")
     mailing, now = Mailing(job_number, client_id, campaign), datetime.now(timezone.utc)
     sends = [Send(id_, now, mailing, *who) for id_, who in zip(ids, stored, strict=True)]
-    _add(sends, dialect, warehouse, others)
-    urls = [f"{_with_path(base, dialect)}?{_MARK}={id_}" for id_ in ids]
+    pixel = _with_path(base, dialect)
+    with warehouse_of(warehouse, **others) as opened:
+        _write(sends, dialect, opened)
+    urls = [f"{pixel}?{_MARK}={id_}" for id_ in ids]
     if as_json:
         click.echo(json.dumps(_to_json(mailing, ids, urls, given), ensure_ascii=False))
     elif given:
@@ -198,9 +202,6 @@ def _stored(
     """What is stored of recipients, each with the key's id; raises SetupError."""
     from pipeline.sends import recipient_hash
 
-    for name in _ADDED:
-        if given.has(name):
-            raise SetupError(f"{given.file} has a column {name} already: rename it.")
     recipients = given.column(column, "name the one that tells recipients with --recipient-column")
     if is_plain:
         return [(recipient, None) for recipient in recipients]
@@ -229,13 +230,6 @@ def _sends_of(given: CsvList) -> list[Send]:
     return list(found.values())
 
 
-def _add(
-    sends: list[Send], dialect: UnsignedDialect, warehouse: str, others: dict[str, Any]
-) -> None:
-    with warehouse_of(warehouse, **others) as opened:
-        _write(sends, dialect, opened)
-
-
 def _write(sends: list[Send], dialect: UnsignedDialect, opened: Any) -> None:
     from pipeline.sends import rows_of
 
@@ -244,12 +238,33 @@ def _write(sends: list[Send], dialect: UnsignedDialect, opened: Any) -> None:
 
 
 def _with_path(base: str, dialect: UnsignedDialect) -> str:
-    """Where the pixel is; the base's own path goes before the configuration's."""
-    rest = base.rpartition("://")[2]
-    if "/" in rest.rstrip("/"):
+    """Where the pixel is; a path of the base's own goes before the configuration's.
+
+    Raises SetupError where opens of it would not count.
+    """
+    from urllib.parse import urlsplit
+
+    import pyarrow as pa
+
+    from pipeline.options import is_path
+
+    try:
+        path = urlsplit(base if "//" in base else f"//{base}").path
+    except ValueError:
+        raise SetupError(
+            f"--base {base!r} is no URL: write it as https://px.example.org."
+        ) from None
+    if path.strip("/"):
+        if not is_path(pa.array([path.encode()]), dialect.paths)[0]:
+            raise SetupError(
+                f"--base {base!r} names the path {path}, whose opens would not count: "
+                f"name one of {', '.join(dialect.paths)}, or add it to paths under [email]."
+            )
         return base
-    path = next((path for path in dialect.paths if not path.endswith("*")), _PATH)
-    return f"{base.rstrip('/')}{path}"
+    usual = next((path for path in dialect.paths if not path.endswith("*")), None)
+    if usual is None:
+        raise SetupError(f"--base names no path, and [email] only {', '.join(dialect.paths)}: name one.")  # fmt: skip
+    return f"{base.rstrip('/')}{usual}"
 
 
 def _tag(url: str) -> str:

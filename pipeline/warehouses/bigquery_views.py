@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,6 +15,7 @@ from google.cloud import bigquery
 
 from pipeline import gcp
 from pipeline.batchlog import CloudStore
+from pipeline.destinations import is_permitted
 from pipeline.errors import ServiceError, SetupError
 from pipeline.staging import shard_path, write_rows
 from pipeline.storage import create_file
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.warehouses.bigquery import BigQueryOptions
 
 _FOLDER = "sends"
+_LEFT_BEHIND = timedelta(days=1)
+"""What is older is of a call that was killed: no load job lasts so long."""
 _IDS_AT_ONCE = 20_000
 """Ids that go into one question: about a megabyte."""
 
@@ -65,16 +68,16 @@ class BigQueryViews(BigQueryUpkeep):
             raise SetupError(f"{error.table} cannot be used: {error.why}.") from None
 
     def _load(self, rows: pa.Table) -> None:
+        """Loads sends from a file within the state folder, which is removed afterwards."""
         id_ = uuid4().hex
-        folder = f"{_FOLDER}/{id_}"
         store = CloudStore(self._options.state)
-        path = shard_path(f"{store.url}/{folder}", _FOLDER)
+        path = shard_path(f"{store.url}/{_FOLDER}/{id_}", "sends")
         try:
             write_rows(rows, path, create_file)
             self._loader.load(Lot(id_, SENDS, (path,), rows.num_rows, "sends"))
         finally:
             with suppress(SetupError, ServiceError):
-                store.remove([f"{folder}/{path.rpartition('/')[2]}"])
+                store.remove([path.removeprefix(f"{store.url}/"), *_left_behind(store)])
 
     def _require_one_location(self, opens: str) -> None:
         """Raises SetupError where no query can join opens and sends."""
@@ -114,7 +117,8 @@ class BigQueryViews(BigQueryUpkeep):
 
     def _show_campaigns(self, opens: str) -> None:
         named = self._loader.ask(f"SELECT DISTINCT opens_table FROM `{SENDS}`", table=SENDS)
-        tables = {name for (name,) in named if name == opens or self._tables.exists(name)}
+        names = {name for (name,) in named if name and is_permitted(name)}
+        tables = {name for name in names if name == opens or self._tables.exists(name)}
         for view in campaign_views(sorted(tables | {opens})):
             self._show(view)
 
@@ -162,6 +166,12 @@ class BigQueryReader:
             for name, value in question.values.items()
         ]
         return self._loader.ask(sql, values, question.tables[0])
+
+
+def _left_behind(store: CloudStore) -> list[str]:
+    """The files of calls that were killed."""
+    before = datetime.now(timezone.utc) - _LEFT_BEHIND
+    return [each.name for each in store.list(f"{_FOLDER}/") if each.created_at < before]
 
 
 def _type(value: str | datetime) -> str:

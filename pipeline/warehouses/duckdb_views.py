@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline import schemas
+from pipeline.destinations import is_permitted
 from pipeline.errors import SetupError
 from pipeline.warehouses.contract import RefusedError
 from pipeline.warehouses.duckdb_maintenance import DuckDBMaintenance
@@ -85,8 +86,10 @@ class DuckDBViews(DuckDBMaintenance):
                 self._show_campaigns(opens)
 
     def _show_campaigns(self, opens: str) -> None:
-        named = self._rows(f"SELECT DISTINCT opens_table FROM {place(SENDS)}")
-        tables = {name for (name,) in named if _kind(self._db, name) == _TABLE}
+        with refusing(SENDS):
+            named = self._rows(f"SELECT DISTINCT opens_table FROM {place(SENDS)}")
+        names = {name for (name,) in named if name and is_permitted(name)}
+        tables = {name for name in names if _kind(self._db, name) == _TABLE}
         for view in campaign_views(sorted(tables | {opens})):
             self._show(view)
 

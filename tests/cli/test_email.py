@@ -99,10 +99,12 @@ def test_tags_are_those_of_the_configuration(file: Place) -> None:
     shown = '<img src="{}?sh=ID" alt="" width="1" height="1">'
     assert tag() == shown.format("https://px.example.org/pixel.gif")
     assert tag("--base", "https://p.org/") == shown.format("https://p.org/pixel.gif")
-    assert tag("--base", "//p.org/a.gif") == shown.format("//p.org/a.gif")
+    assert tag("--base", "//p.org/pixel.gif") == shown.format("//p.org/pixel.gif")
+    assert tag("--base", "p.org") == shown.format("p.org/pixel.gif")
     assert tag(PIXELSHIP_BASE="https://q.org") == shown.format("https://q.org/pixel.gif")
     Path("pixelship.toml").write_text(CONFIG.replace("[ping]", 'paths = ["/o/*", "/open.gif"]\n[ping]'))  # fmt: skip
     assert tag() == shown.format("https://px.example.org/open.gif")
+    assert tag("--base", "https://p.org/o/7.gif") == shown.format("https://p.org/o/7.gif")
 
 
 def test_json_tells_all_of_a_mailing(file: Place) -> None:
@@ -117,6 +119,10 @@ def test_json_tells_all_of_a_mailing(file: Place) -> None:
         "sends": [{"email": "a@example.org", "send_id": id_, "url": url, "tag": send["tag"]}],
     }  # fmt: skip
     assert set(file.run(*words("Spring", "--json")).json["sends"][0]) == {"send_id", "url", "tag"}
+    Path("list.csv").write_text("email,URL\na@example.org,x\n")
+    done = file.run(*words("Spring", "--recipient-file", "list.csv", "--json"))
+    assert "has a column url already" in done.stderr
+    assert file.run(*words("Spring", "--recipient-file", "list.csv")).status == 0
 
 
 def test_without_a_list_no_key_is_wanted(file: Place) -> None:
@@ -161,6 +167,8 @@ WRONG = {
     "no number": (words("S", "--count", "0"), "--count"),
     "a list and a number": (words("S", "--recipient-file", "l", "--count", "2"), "leave --count and --html out"),
     "a base with a query": (words("S", "--base", "https://p.org/?a"), "may have no query"),
+    "a base whose opens would not count": (words("S", "--base", "https://p.org/i.gif"), "names the path /i.gif, whose opens would not count: name one of /pixel.gif"),
+    "a base that is no URL": (words("S", "--base", "https://[p.org"), "is no URL"),
     "a folder that is not there": (words("S", "--to", "duckdb:no/x.db"), "make it first"),
     "BigQuery without its state": (words("S", "--to", "bigquery:acme-mail"), "BigQuery needs --state"),
     "an import without a list": (("email", "import"), "Missing argument"),

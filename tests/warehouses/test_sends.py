@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from emulators.bigquery import JobFault
 from pipeline import gcp
+from pipeline.batchlog import CloudStore
 from pipeline.errors import SetupError
 from pipeline.sends import Mailing, Send, new_ids, rows_of
-from pipeline.warehouses import bigquery_jobs
+from pipeline.warehouses import bigquery_jobs, bigquery_views
 from pipeline.warehouses.duckdb import DuckDBWarehouse
 from tests.cloud import BUCKET
 from tests.test_kill import FORKED
@@ -89,6 +90,20 @@ def test_a_load_that_falters_notes_each_send_once(
     assert left_behind(bigquery_place) == []
 
 
+def test_what_a_killed_call_left_is_removed_by_a_later_one(
+    bigquery_place: BigQueryPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bigquery_place.open() as warehouse:
+        with monkeypatch.context() as killed:
+            killed.setattr(CloudStore, "remove", lambda *_: None)
+            warehouse.add_sends(SENT.slice(0, 1), "mail.opens")
+        warehouse.add_sends(SENT.slice(1, 1), "mail.opens")
+        assert len(left_behind(bigquery_place)) == 1
+        monkeypatch.setattr(bigquery_views, "_LEFT_BEHIND", timedelta(0))
+        warehouse.add_sends(SENT.slice(2, 1), "mail.opens")
+    assert left_behind(bigquery_place) == []
+
+
 @pytest.mark.usefixtures("_impatient")
 def test_a_load_that_fails_notes_nothing(bigquery_place: BigQueryPlace) -> None:
     cloud = bigquery_place.cloud
@@ -116,3 +131,25 @@ def test_ids_that_two_imports_brought_at_once_show_once(bigquery_place: BigQuery
         for _ in range(2):
             warehouse.add_sends(SENT, "mail.opens")
     assert [row["sends"] for row in bigquery_place.rows("pixelship.campaigns")] == [50]
+
+
+def test_names_that_are_none_do_not_get_into_a_view(duckdb_place: DuckDBPlace) -> None:
+    with DuckDBWarehouse(str(duckdb_place.path)) as warehouse:
+        warehouse.add_sends(SENT, "mail.opens")
+    duckdb_place.run(
+        "UPDATE pixelship.sends SET opens_table = 'x\"; DROP TABLE y' WHERE send_id < '8'"
+    )
+    with DuckDBWarehouse(str(duckdb_place.path)) as warehouse:
+        warehouse.make_views("mail.opens", None)
+    assert duckdb_place.ask("SELECT sends FROM pixelship.campaigns") == [(50,)]
+
+
+def test_a_table_of_sends_that_is_not_ours_is_left_alone(duckdb_place: DuckDBPlace) -> None:
+    with DuckDBWarehouse(str(duckdb_place.path)):
+        pass
+    duckdb_place.run("CREATE TABLE pixelship.sends AS SELECT 1 AS send_id")
+    with DuckDBWarehouse(str(duckdb_place.path)) as warehouse:
+        warehouse.make_views("mail.opens", None)
+        with pytest.raises(SetupError, match=r"its column send_id is INTEGER, not VARCHAR"):
+            warehouse.add_sends(SENT, "mail.opens")
+    assert duckdb_place.ask("SELECT * FROM pixelship.sends") == [(1,)]
