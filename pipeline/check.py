@@ -61,9 +61,14 @@ class Verdict:
     repair: str | None = None
 
     @property
+    def params(self) -> dict[str, str]:
+        """The signed parameters."""
+        return self.facts.params
+
+    @property
     def destination(self) -> str | None:
         """The table that the URL names, where it signs it."""
-        return self.facts.params.get(DESTINATION)
+        return self.params.get(DESTINATION)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as `check --json` prints it."""
@@ -72,7 +77,7 @@ class Verdict:
             "counts": self.counts,
             "reason": self.reason,
             "destination": self.destination,
-            "params": self.facts.params,
+            "params": self.params,
             "repair": self.repair,
             "version": self.facts.version,
             "key_id": self.facts.key_id,

@@ -73,7 +73,7 @@ def test_batches_and_objects_are_named_as_people_do(
         (("--batch", "last"), "--batch 'last' is no batch: write its number, such as 00000042."),
         (("--batch", "123456789"), "--batch '123456789' is no batch: write its number, such as 00000042."),
         (("--reason", "too-long"), "Of lines that are too-long only a part was kept: they cannot be judged again."),
-        (("--reason", "bored"), "There is no reason 'bored': choose of too-long, malformed, bad-time, unsigned, unfilled-tag, truncated, tampered, retired-key, no-data, no-agent, no-ip, bad-destination."),
+        (("--reason", "bored"), "There is no reason 'bored': choose of too-long, malformed, bad-time, unsigned, unfilled-tag, truncated, unknown-key, tampered, retired-key, bad-bounds, not-yet, expired, no-data, no-agent, no-ip, bad-destination."),
         (("--path", "i.gif"), "--path 'i.gif' is no path: write it as /pixel.gif."),
         (("--to", "duckdb:none.duckdb"), "No DuckDB file is at none.duckdb: load a log first, or name it with --to."),
         (("--state", "gs://bucket/state"), "--state is for bigquery:PROJECT: a DuckDB file keeps its own state."),
