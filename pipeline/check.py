@@ -62,6 +62,11 @@ class Verdict:
     destination: str | None
     repair: str | None = None
 
+    @property
+    def params(self) -> dict[str, str]:
+        """The signed parameters."""
+        return self.facts.params
+
     def to_json(self) -> dict[str, Any]:
         """The verdict as `check --json` prints it."""
         return {
@@ -69,7 +74,7 @@ class Verdict:
             "counts": self.counts,
             "reason": self.reason,
             "destination": self.destination,
-            "params": self.facts.params,
+            "params": self.params,
             "repair": self.repair,
             "version": self.facts.version,
             "key_id": self.facts.key_id,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pipeline.destinations import is_permitted, matches
 from pipeline.dialects import UNSIGNED
 from pipeline.options import ADDRESS_POLICIES, PIXEL_PATHS, Rules, UnsignedDialect
-from pipeline.signing import KeyRing
 from pipeline.toml_table import Table, parse_toml
 
 PRX = "prx"
@@ -25,10 +24,6 @@ class Config:
 
     rules: Rules
     file: str | None = None
-
-    def with_keys(self, keys: KeyRing) -> Rules:
-        """The rules of a run."""
-        return replace(self.rules, keys=keys)
 
 
 def keys_of(section: str) -> tuple[str, ...]:

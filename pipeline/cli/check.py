@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ def check(
     from pipeline.check import check_urls
     from pipeline.repair.steps import undone
 
-    rules = config_of(config_file).with_keys(key_ring_of(key_file))
+    configured = config_of(config_file).rules
+    ring = key_ring_of(key_file, may_be_empty=bool(configured.unsigned))
+    rules = replace(configured, keys=ring)
     verdicts = check_urls(_read(urls), rules, int(time.time() * 1_000_000))
     if as_json:
         click.echo(

@@ -19,7 +19,7 @@ _SIGNED = "where the signed URL says"
 
 @click.group()
 def config() -> None:
-    """See what the configuration file says."""
+    """See what the configuration file says, and what it comes to."""
 
 
 @config.command("check")

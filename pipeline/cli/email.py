@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.filters import time_of
 from pipeline.cli.ring import key_ring_of, keys_option
-from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of
+from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of, config_option
 from pipeline.cli.warehouse import (
     loaded_warehouse_of,
     table_options,
@@ -38,7 +38,6 @@ _SEND = (
 _ONLY_JSON = ("campaign_hash", "client_id", "created_at", "recipient", "recipient_key_id")
 """What tables leave to `--json`."""
 
-_config_option = click.option("--config", "config_file", type=click.Path(path_type=Path), envvar="PIXELSHIP_CONFIG", show_envvar=True, help=f"Configuration file, which says where opens go; {DEFAULT_CONFIG_FILE} where there is one.")  # fmt: skip
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 
 
@@ -59,7 +58,7 @@ def email() -> None:
 @click.option("--html", is_flag=True, help="Print <img> tags.")
 @_json_option
 @keys_option
-@_config_option
+@config_option
 @warehouse_options
 @table_options
 def new(
@@ -119,7 +118,7 @@ def new(
 @email.command("import")
 @click.argument("file", metavar="CSV", type=click.Path(path_type=Path))
 @_json_option
-@_config_option
+@config_option
 @warehouse_options
 @table_options
 def bring_in(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.filters import time_of
-from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of
+from pipeline.cli.rules import config_of, config_option
 from pipeline.cli.warehouse import loaded_warehouse_of, warehouse_options
 from pipeline.errors import SetupError
 
@@ -24,7 +24,7 @@ _GROUPS = ("key", "canonical", "referrer_host", "day", "dialect")
 @click.option("--table", metavar="DATASET.TABLE", help="The table; by default that of pixel-ping's hits, as the configuration has it.")  # fmt: skip
 @click.option("--since", metavar="TIME", help="Hits logged at this time or later: ISO 8601, UTC where no zone is named.")  # fmt: skip
 @click.option("--until", metavar="TIME", help="Hits logged before this time.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), envvar="PIXELSHIP_CONFIG", show_envvar=True, help=f"Configuration file; {DEFAULT_CONFIG_FILE} where there is one.")  # fmt: skip
+@config_option
 @click.option("--json", "as_json", is_flag=True, help='Print a map, as in {"key": 3}, and nothing else.')  # fmt: skip
 @warehouse_options
 def hits(

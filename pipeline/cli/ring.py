@@ -72,11 +72,11 @@ def referred_key(reference: str) -> Key:
     return referred_key(reference, _environment())
 
 
-def key_ring_of(source: KeySource) -> KeyRing:
+def key_ring_of(source: KeySource, *, may_be_empty: bool = False) -> KeyRing:
     """The keys of a file or reference, and of `SIGNER_SECRET` (comma separated: the first signs, all verify).
 
     The file's keys come first. References are followed here, once. Raises SetupError where there
-    are no keys, ServiceError.
+    are no keys, unless `may_be_empty`, and ServiceError.
     """
     from pipeline.keyfile import read_key_reference
     from pipeline.signing import MOST_KEYS, KeyRing, key_ring
@@ -90,7 +90,7 @@ def key_ring_of(source: KeySource) -> KeyRing:
     listed = _environment().get("SIGNER_SECRET", "").split(",")
     secrets = [secret.strip() for secret in listed if secret.strip()]
     ring = KeyRing(keys + key_ring(secrets).keys)
-    if not ring.keys:
+    if not ring.keys and not may_be_empty:
         raise SetupError(
             "There is no signing key: make one with `pixelship keys new`, "
             "name a key ring with --keys, or set SIGNER_SECRET."

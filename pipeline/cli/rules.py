@@ -123,9 +123,10 @@ def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
             raise SetupError(
                 f"--trusted-proxy {network!r} is no network: write it as 10.0.0.0/8."
             ) from None
-    rules = config_of(given["config_file"]).with_keys(key_ring_of(key_file))
+    rules = config_of(given["config_file"]).rules
     return replace(
         rules,
+        keys=key_ring_of(key_file, may_be_empty=bool(rules.unsigned)),
         paths=given["paths"] or rules.paths,
         trusted_proxies=given["proxies"] or rules.trusted_proxies,
         addresses=given["addresses"] or rules.addresses,

@@ -139,7 +139,10 @@ def _is_bad(
 
 
 def messages(parameters: Parameters, signatures: pa.StringArray) -> pa.StringArray:
-    """What is signed of each query string, from its signed parameters and its `s`."""
+    """What is signed of each query string, from its signed parameters and its `s`.
+
+    `signatures` are in the form of version 2, or null; so is the message then.
+    """
     names = encode(parameters.name)
     heads = names.with_values(_netstrings(names.values)).plain()
     pairs = pc.binary_join_element_wise(heads, _netstrings(parameters.value), "")

@@ -97,7 +97,7 @@ def verify(signed: Signed, ring: KeyRing) -> tuple[KeyNumbers, Faults]:
     _note(reason, Reason.UNSIGNED, _is_blank(signed.signature))
     if lists:
         key_id, is_ready = lists.key_id, pa.array(~signed.lacks & (parameters.fault == 0))
-        texts = v2.messages(parameters.where(is_v2_entry), signed.signature)
+        texts = v2.messages(parameters.where(is_v2_entry), lists.text)
         signature = pc.if_else(is_ready, lists.signature, pa.scalar(None, pa.string()))
         number = np.maximum(number, ring.verify_by_id(texts, signature, key_id))
         _note(reason, Reason.MALFORMED_SIGNATURE, signed.is_v2 & ~lists.is_sound)

@@ -74,6 +74,20 @@ def test_a_log_of_all_systems_loads_in_one_run(here: Path, pixelship: Pixelship)
     assert status["adds_up"] is True
 
 
+def test_no_key_is_needed_where_pixels_without_signatures_count(
+    here: Path, pixelship: Pixelship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SIGNER_SECRET")
+    told = pixelship("load", "--json", "access.log").json
+    assert told["rejected"] == {"malformed": 1, "tampered": 1}
+    assert told["accepted"] == 6
+    assert pixelship("check", "/pixel.gif?key=a").status == 0
+    Path("pixelship.toml").write_text("")
+    done = pixelship("load", "access.log")
+    assert done.status == 2
+    assert done.stderr.startswith("Error: There is no signing key: make one with")
+
+
 def test_check_knows_the_dialects(here: Path, pixelship: Pixelship) -> None:
     urls = [f"https://px.example.org{uri}" for uri in ALL_FOUR]
     told = pixelship("check", "--json", *urls).json

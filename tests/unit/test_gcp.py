@@ -304,7 +304,7 @@ def test_what_passes_is_tried_again_and_then_a_service_error(error: Exception) -
             gcp.explaining("do it"),
         ):
             raise raised_
-        assert "SECRET" not in str(raised.value)
+        assert "upload_id" not in str(raised.value)
         assert "\n" not in str(raised.value)
         assert raised.value.__suppress_context__
 
@@ -314,7 +314,7 @@ def test_what_lasts_is_wrong_set_up(error: Exception, words: str) -> None:
     assert not gcp.is_transient(error)
     with pytest.raises(SetupError, match=words) as raised, gcp.explaining("do it"):
         raise error
-    assert "SECRET" not in str(raised.value)
+    assert "upload_id" not in str(raised.value)
 
 
 def test_a_wrong_checksum_is_the_services_fault() -> None:
