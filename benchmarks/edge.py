@@ -56,8 +56,9 @@ _HOW: Final = (
 )
 _LEGEND: Final = (
     "Beside: this contender's requests a second by those of the bare one in the same round. CPU: of "
-    "nginx's worker, user and system, for a request; where wrk and nginx share too few processors, it "
-    "tells more than the requests a second."
+    "nginx's worker, user and system, for a request. By CPU: the bare one's by this one's, which is what "
+    "beside would be if the worker had a processor to itself; where the load at the end (what else "
+    "ran) was above the number of processors, believe this one."
 )
 
 
@@ -159,19 +160,23 @@ def measure(wrk: str, load: Load, console: Console) -> dict[str, list[Figure]]:
 def report(figures: Mapping[str, Sequence[Figure]], load: Load, out: Path | None) -> None:
     """Prints the table, and keeps it as `edge.md` and `edge.json`."""
     bare = figures[BARE]
+    bare_us = median(one.cpu_us for one in bare)
     rows = []
     for name, each in figures.items():
         beside = median(one.per_s / other.per_s for one, other in zip(each, bare, strict=True))
         cpu_us = median(one.cpu_us for one in each)
-        rows.append(
-            (name, f"{median(one.per_s for one in each):,.0f}", f"{beside:.2f}", f"{cpu_us:.2f}")
-        )
+        per_s = median(one.per_s for one in each)
+        by_cpu = bare_us / cpu_us
+        rows.append((name, f"{per_s:,.0f}", f"{beside:.2f}", f"{cpu_us:.2f}", f"{by_cpu:.2f}"))
     title = "Requests a second"
-    table = Table(title, ("answer", "a second", "beside the bare one", "CPU, µs"), rows, _LEGEND)
+    table = Table(
+        title, ("answer", "a second", "beside the bare one", "CPU, µs", "by CPU"), rows, _LEGEND
+    )
     table.print(Console())
     how = _HOW.format(rounds=load.rounds, seconds=load.seconds, connections=load.connections)
     kept = {name: [vars(one) for one in each] for name, each in figures.items()}
-    facts = {"nginx": ".".join(map(str, version_of(ensure_nginx())))}
+    version = ".".join(map(str, version_of(ensure_nginx())))
+    facts = {"nginx": version, "load at the end": f"{os.getloadavg()[0]:.1f}"}
     Kept("nginx with the pixel's files", how, [table], kept).write("edge", out, facts)
 
 
