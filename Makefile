@@ -18,7 +18,7 @@ PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo cloud test check faults bench clean venv nginx signers
+.PHONY: help demo cloud test check faults bench clean venv nginx programs
 
 help: ## list what can be done (this)
 	@echo "Pixelship. What make can do here:"
@@ -30,7 +30,7 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed nginx signers ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
@@ -63,8 +63,8 @@ venv: $(VENV)/.dev
 nginx: $(VENV)/.dev
 	@$(BIN)/python -m demo.install
 
-signers: $(VENV)/.dev
-	@$(BIN)/python -m demo.install node php
+programs: $(VENV)/.dev
+	@$(BIN)/python -m demo.install node php openssl
 
 # The environments, by stamps: .dev for tests, checks and the demonstration, .bench for its peers.
 

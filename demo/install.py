@@ -1,8 +1,8 @@
-"""Finds nginx, libfaketime and what runs the signers, and installs them where that is permitted.
+"""Finds nginx, libfaketime and what else tests run, and installs them where that is permitted.
 
 Permitted means: running as root on a system with `apt-get`. Anything else is left to the user,
 in one sentence. Run as `python -m demo.install`, it makes sure that nginx is there; as
-`python -m demo.install node php`, that those are.
+`python -m demo.install node php openssl`, that those are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ APT_SECONDS = 180
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-PACKAGES = {"node": "nodejs", "php": "php-cli"}
+PACKAGES = {"node": "nodejs", "php": "php-cli", "openssl": "openssl"}
 """Programs other than nginx, and the Debian packages that hold them."""
 
 
