@@ -59,7 +59,7 @@ echo json_encode($signed);
 
 def program(name: str, package: str) -> str:
     found = shutil.which(name)
-    assert found, f"{name} is missing: run `make signers`, or install {package}."
+    assert found, f"{name} is missing: run `make programs`, or install {package}."
     return found
 
 
