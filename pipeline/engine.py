@@ -26,7 +26,7 @@ from pipeline.formats.contract import NO_ROWS, behind, requests
 from pipeline.model import TIMESTAMP, Reason, Tally
 from pipeline.options import Rules, is_path
 from pipeline.shape import Judged, Origin, Reasons
-from pipeline.signing import NO_KEY
+from pipeline.signing import ALWAYS_US, NEVER_US, NO_KEY
 from pipeline.transforms.addresses import client_addresses
 from pipeline.transforms.classify import Classifier
 
@@ -194,9 +194,8 @@ def select_pixels(candidates: pa.RecordBatch, paths: tuple[str, ...]) -> pa.Reco
 
 def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
     """Which requests came after the key that signed their URL was retired."""
-    never = np.iinfo(np.int64).max
     times_us = [key.ends_at_us for key in rules.keys.keys]
-    retired = np.array([never if time_us is None else time_us for time_us in [*times_us, None]])
+    retired = np.array([NEVER_US if time_us is None else time_us for time_us in [*times_us, None]])
     number = np.append(judged.claims.key_number, np.int8(NO_KEY))[judged.claim]
     return _times_us(judged) >= retired[number]
 
@@ -204,13 +203,12 @@ def _is_retired(judged: Judged, rules: Rules) -> npt.NDArray[np.bool_]:
 def _out_of_bounds(judged: Judged) -> list[tuple[Reason, npt.NDArray[np.bool_]]]:
     """Which requests came before, and which after, the time in which their URL counts."""
     from_us, until_us = judged.claims.valid_from_us, judged.claims.valid_until_us
-    least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-    if (from_us == least).all() and (until_us == most).all():
+    if (from_us == ALWAYS_US).all() and (until_us == NEVER_US).all():
         return []
     times_us = _times_us(judged)
     return [
-        (Reason.NOT_YET, times_us < np.append(from_us, least)[judged.claim]),
-        (Reason.EXPIRED, times_us >= np.append(until_us, most)[judged.claim]),
+        (Reason.NOT_YET, times_us < np.append(from_us, ALWAYS_US)[judged.claim]),
+        (Reason.EXPIRED, times_us >= np.append(until_us, NEVER_US)[judged.claim]),
     ]
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.columns import Mask, Rows
 from pipeline.model import TIMESTAMP
-from pipeline.signing import NO_KEY
+from pipeline.signing import ALWAYS_US, NEVER_US, NO_KEY
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def claims_of(
         "dialect": pa.repeat(pa.scalar(dialect), count),
         "client_time": pa.nulls(count, TIMESTAMP),
         "hides_address": np.zeros(count, np.bool_),
-        "valid_from_us": np.full(count, np.iinfo(np.int64).min),
-        "valid_until_us": np.full(count, np.iinfo(np.int64).max),
+        "valid_from_us": np.full(count, ALWAYS_US),
+        "valid_until_us": np.full(count, NEVER_US),
     }
     nothing = pa.nulls(count, pa.string())
     given = {**blank, **columns, "reason": reason}
