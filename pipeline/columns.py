@@ -128,6 +128,14 @@ def holding(values: pa.Array, is_wanted: Callable[[npt.NDArray[np.uint8]], Mask]
     return mask
 
 
+def is_blank(texts: pa.StringArray) -> Mask:
+    """Which texts are null or empty."""
+    blank: Mask = (
+        pc.equal(pc.binary_length(texts), 0).fill_null(True).to_numpy(zero_copy_only=False)
+    )
+    return blank
+
+
 def none_where_absent(column: pa.Array, absent: Sequence[bytes] = (b"-", b"")) -> pa.Array:
     """A plain or dictionary column with the log's words for "nothing" made null."""
     is_coded = pa.types.is_dictionary(column.type)

@@ -12,6 +12,7 @@ import click
 from pipeline.cli.filters import time_of
 from pipeline.cli.ring import key_ring_of, keys_option
 from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of, config_option
+from pipeline.cli.text import image_tag
 from pipeline.cli.warehouse import (
     loaded_warehouse_of,
     table_options,
@@ -109,10 +110,10 @@ def new(
     if as_json:
         click.echo(json.dumps(_to_json(mailing, ids, urls, given), ensure_ascii=False))
     elif given:
-        added = dict(zip(_ADDED, (ids, list(map(_tag, urls))), strict=True))
+        added = dict(zip(_ADDED, (ids, list(map(image_tag, urls))), strict=True))
         click.echo(with_columns(given, added), nl=False)
     else:
-        click.echo("\n".join(map(_tag, urls) if html else ids))
+        click.echo("\n".join(map(image_tag, urls) if html else ids))
 
 
 @email.command("import")
@@ -266,12 +267,6 @@ def _with_path(base: str, dialect: UnsignedDialect) -> str:
     return f"{base.rstrip('/')}{usual}"
 
 
-def _tag(url: str) -> str:
-    from html import escape
-
-    return f'<img src="{escape(url)}" alt="" width="1" height="1">'
-
-
 def _to_json(
     mailing: Mailing, ids: list[str], urls: list[str], given: CsvList | None
 ) -> dict[str, Any]:
@@ -286,7 +281,7 @@ def _to_json(
         "campaign_hash": mailing.campaign_hash,
         "open_hash": mailing.open_hash,
         "sends": [
-            {**row, "send_id": id_, "url": url, "tag": _tag(url)}
+            {**row, "send_id": id_, "url": url, "tag": image_tag(url)}
             for row, id_, url in zip(rows, ids, urls, strict=True)
         ],
     }

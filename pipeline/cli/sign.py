@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from urllib.parse import quote
 import click
 
 from pipeline.cli.ring import KeySource, key_ring_of, keys_option
+from pipeline.cli.text import image_tag
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Maker:
         else:
             queries = sign_queries_v2(every, self.signer)
         urls = [f"{self.head}{query}{self.unsigned}" for query in queries]
-        return [_tag(url) for url in urls] if self.is_html else urls
+        return [image_tag(url) for url in urls] if self.is_html else urls
 
     def _parameters(self, view: View) -> dict[str, str]:
         """In the order of the URL: the longest last, so that a cut URL keeps the rest."""
@@ -130,10 +130,6 @@ class Maker:
         if not is_permitted(view.destination) or not self.signer.may_name(view.destination):
             raise SetupError(f"{view.destination!r} is no permitted DATASET.TABLE: use letters, digits and _, and a destination in the key's scope.")  # fmt: skip
         return {"k": view.key, "d": view.destination, **view.params, **self.bounds, "c": view.canonical}  # fmt: skip
-
-
-def _tag(url: str) -> str:
-    return f'<img src="{escape(url)}" alt="" width="1" height="1">'
 
 
 def read_pairs(pairs: tuple[str, ...], option: str, taken: Sequence[str]) -> dict[str, str]:

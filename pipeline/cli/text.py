@@ -1,6 +1,8 @@
-"""Text from logs, tables and clouds, made fit for a terminal."""
+"""Text from logs, tables and clouds, made fit for a terminal, and a pixel for a page."""
 
 from __future__ import annotations
+
+from html import escape
 
 
 def printable(value: object) -> str:
@@ -17,3 +19,8 @@ def printable(value: object) -> str:
 def printable_line(value: object) -> str:
     """The same on one line: newlines are escaped too."""
     return printable(value).replace("\n", "\\n")
+
+
+def image_tag(url: str) -> str:
+    """A pixel as HTML has it."""
+    return f'<img src="{escape(url)}" alt="" width="1" height="1">'

@@ -8,11 +8,9 @@ Both checked 2026-11-21. What else stands in the URL goes into `extras`.
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.columns import Mask
+from pipeline.columns import is_blank
 from pipeline.destinations import is_permitted, matches
 from pipeline.dialects.contract import Reading, claims_of, one_each
 from pipeline.model import Reason
@@ -42,7 +40,7 @@ def _read(
     destination = dialect.destinations[""]
     reason = parameters.fault.copy()
     for verdict, applies in (
-        (Reason.NO_DATA, _is_blank(value)),
+        (Reason.NO_DATA, is_blank(value)),
         (Reason.BAD_DESTINATION, not is_permitted(destination, rules.allow)),
         (Reason.UNSIGNED, matches(destination, rules.signed_only)),
     ):
@@ -53,10 +51,3 @@ def _read(
         "extras": parameters.without([mark]).as_object(),
     }
     return one_each(claims_of(dialect.name, reason, columns))
-
-
-def _is_blank(values: pa.StringArray) -> Mask:
-    blank: Mask = (
-        pc.equal(pc.binary_length(values), 0).fill_null(True).to_numpy(zero_copy_only=False)
-    )
-    return blank.astype(np.bool_)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask, Rows, encode
+from pipeline.columns import Mask, Rows, encode, is_blank
 from pipeline.destinations import is_permitted
 from pipeline.dialects.contract import Claims, claims_of
 from pipeline.model import Reason
@@ -67,7 +67,7 @@ def _claims(queries: pa.BinaryArray, rules: Rules) -> Claims:
     key, canonical, destination = map(signed.get, (KEY, CANONICAL, DESTINATION))
     destination = _with_dataset(destination, rules.default_dataset)
     from_us, until_us, is_wrong = bounds(read)
-    has_data = ~_is_blank(key) & ~_is_blank(canonical) & ~_is_blank(destination)
+    has_data = ~is_blank(key) & ~is_blank(canonical) & ~is_blank(destination)
     tests = (
         (Reason.BAD_BOUNDS, is_wrong),
         (Reason.NO_DATA, ~has_data),
@@ -133,10 +133,6 @@ def _with_dataset(destinations: pa.StringArray, default: str | None) -> pa.Strin
     is_bare = pc.and_(pc.not_equal(pc.binary_length(destinations), 0), pc.invert(pc.match_substring(destinations, ".")))  # fmt: skip
     whole = pc.binary_join_element_wise(default, destinations, ".")
     return pc.if_else(is_bare.fill_null(False), whole, destinations)
-
-
-def _is_blank(values: pa.StringArray) -> Mask:
-    return pc.equal(pc.binary_length(values), 0).fill_null(True).to_numpy(zero_copy_only=False)
 
 
 def _is_permitted(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Mask
+from pipeline.columns import Mask, is_blank
 from pipeline.model import Reason
 from pipeline.query import Faults, Parameters, parse_leniently
 from pipeline.signing import v1, v2
@@ -94,7 +94,7 @@ def verify(signed: Signed, ring: KeyRing) -> tuple[KeyNumbers, Faults]:
     if not signed.is_v2.all():
         number = ring.verify(v1.messages(parameters.where(~is_v2_entry)), signed.signature)
     reason = parameters.fault.copy()
-    _note(reason, Reason.UNSIGNED, _is_blank(signed.signature))
+    _note(reason, Reason.UNSIGNED, is_blank(signed.signature))
     if lists:
         key_id, is_ready = lists.key_id, pa.array(~signed.lacks & (parameters.fault == 0))
         texts = v2.messages(parameters.where(is_v2_entry), lists.text)
@@ -125,7 +125,3 @@ def bounds(signed: Signed) -> tuple[v2.Int64s, v2.Int64s, Mask]:
 
 def _note(reasons: Faults, reason: Reason, applies: Mask) -> None:
     reasons[applies & (reasons == 0)] = reason
-
-
-def _is_blank(values: pa.StringArray) -> Mask:
-    return pc.equal(pc.binary_length(values), 0).fill_null(True).to_numpy(zero_copy_only=False)
