@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from pipeline.cli.filters import time_of
-from pipeline.cli.ring import key_ring_of, keys_option
+from pipeline.cli.ring import KeySource, keys_option, signer_of
 from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of, config_option
+from pipeline.cli.sign import Maker, View
 from pipeline.cli.text import image_tag
 from pipeline.cli.warehouse import (
     loaded_warehouse_of,
@@ -56,6 +59,7 @@ def email() -> None:
 @click.option("--recipient-column", default="email", show_default=True, metavar="NAME", help="The column of the list that tells recipients.")  # fmt: skip
 @click.option("--store-recipients", type=click.Choice(("hash", "plain")), default="hash", show_default=True, help="What is stored of recipients: a keyed hash, or the text itself.")  # fmt: skip
 @click.option("--base", default="https://px.example.org", show_default=True, envvar="PIXELSHIP_BASE", show_envvar=True, metavar="URL", help="Where the pixel is served; its path is that of the configuration where it names none.")  # fmt: skip
+@click.option("--canonical", metavar="URL", help="The mailing's page: has the tags signed, with the campaign as their key.")  # fmt: skip
 @click.option("--html", is_flag=True, help="Print <img> tags.")
 @_json_option
 @keys_option
@@ -71,9 +75,10 @@ def new(
     recipient_column: str,
     store_recipients: str,
     base: str,
+    canonical: str | None,
     html: bool,
     as_json: bool,
-    key_file: Path | None,
+    key_file: KeySource,
     config_file: Path | None,
     warehouse: str,
     **others: Any,
@@ -104,9 +109,14 @@ def new(
     mailing, now = Mailing(job_number, client_id, campaign), datetime.now(timezone.utc)
     sends = [Send(id_, now, mailing, *who) for id_, who in zip(ids, stored, strict=True)]
     pixel = _with_path(base, dialect)
+    if canonical is None:
+        urls = [f"{pixel}?{_MARK}={id_}" for id_ in ids]
+    else:
+        _check_signed(pixel, config_file)
+        view = View(campaign, canonical, dialect.destinations[""], {})
+        urls = _signed(pixel, view, ids, key_file)
     with warehouse_of(warehouse, **others) as opened:
         _write(sends, dialect, opened)
-    urls = [f"{pixel}?{_MARK}={id_}" for id_ in ids]
     if as_json:
         click.echo(json.dumps(_to_json(mailing, ids, urls, given), ensure_ascii=False))
     elif given:
@@ -197,7 +207,7 @@ def _dialect(config_file: Path | None) -> UnsignedDialect:
 
 
 def _stored(
-    given: CsvList, column: str, key_file: Path | None, *, is_plain: bool
+    given: CsvList, column: str, key_file: KeySource, *, is_plain: bool
 ) -> list[tuple[str | None, str | None]]:
     """What is stored of recipients, each with the key's id; raises SetupError."""
     from pipeline.sends import recipient_hash
@@ -205,9 +215,7 @@ def _stored(
     recipients = given.column(column, "name the one that tells recipients with --recipient-column")
     if is_plain:
         return [(recipient, None) for recipient in recipients]
-    key = key_ring_of(key_file).signer
-    if key is None:
-        raise SetupError("All keys are retired: make one with `pixelship keys new`.")
+    key = signer_of(key_file)
     return [(recipient_hash(recipient, key), key.id) for recipient in recipients]
 
 
@@ -237,17 +245,19 @@ def _write(sends: list[Send], dialect: UnsignedDialect, opened: Any) -> None:
     opened.add_sends(rows_of(sends, opens), opens)
 
 
+def _is_path(path: str, wanted: tuple[str, ...]) -> bool:
+    import pyarrow as pa
+
+    from pipeline.options import is_path
+
+    return bool(is_path(pa.array([path.encode()]), wanted)[0])
+
+
 def _with_path(base: str, dialect: UnsignedDialect) -> str:
     """Where the pixel is; a path of the base's own goes before the configuration's.
 
     Raises SetupError where opens of it would not count.
     """
-    from urllib.parse import urlsplit
-
-    import pyarrow as pa
-
-    from pipeline.options import is_path
-
     try:
         path = urlsplit(base if "//" in base else f"//{base}").path
     except ValueError:
@@ -255,7 +265,7 @@ def _with_path(base: str, dialect: UnsignedDialect) -> str:
             f"--base {base!r} is no URL: write it as https://px.example.org."
         ) from None
     if path.strip("/"):
-        if not is_path(pa.array([path.encode()]), dialect.paths)[0]:
+        if not _is_path(path, dialect.paths):
             raise SetupError(
                 f"--base {base!r} names the path {path}, whose opens would not count: "
                 f"name one of {', '.join(dialect.paths)}, or add it to paths under [email]."
@@ -265,6 +275,19 @@ def _with_path(base: str, dialect: UnsignedDialect) -> str:
     if usual is None:
         raise SetupError(f"--base names no path, and [email] only {', '.join(dialect.paths)}: name one.")  # fmt: skip
     return f"{base.rstrip('/')}{usual}"
+
+
+def _check_signed(pixel: str, config_file: Path | None) -> None:
+    """Raises SetupError for a path on which signatures are not looked at."""
+    paths = config_of(config_file).rules.paths
+    if not _is_path(urlsplit(pixel if "//" in pixel else f"//{pixel}").path, paths):
+        raise SetupError(f"Signed pixels count on {', '.join(paths)} alone: name one with --base, or add the path under [prx].")  # fmt: skip
+
+
+def _signed(pixel: str, view: View, ids: list[str], key_file: KeySource) -> list[str]:
+    """A signed URL of the view for each id; raises SetupError."""
+    maker = Maker(signer_of(key_file), f"{pixel}?", False, {}, "", False)
+    return maker.make([replace(view, params={_MARK: id_}) for id_ in ids])
 
 
 def _to_json(

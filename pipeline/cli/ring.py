@@ -72,6 +72,14 @@ def referred_key(reference: str) -> Key:
     return referred_key(reference, _environment())
 
 
+def signer_of(source: KeySource) -> Key:
+    """The key that signs; raises SetupError where there is none."""
+    signer = key_ring_of(source).signer
+    if signer is None:
+        raise SetupError("All keys are retired: make one with `pixelship keys new`.")
+    return signer
+
+
 def key_ring_of(source: KeySource, *, may_be_empty: bool = False) -> KeyRing:
     """The keys of a file or reference, and of `SIGNER_SECRET` (comma separated: the first signs, all verify).
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from pipeline.cli.ring import KeySource, key_ring_of, keys_option
+from pipeline.cli.ring import KeySource, keys_option, signer_of
 from pipeline.cli.text import image_tag
 from pipeline.errors import SetupError
 
@@ -67,9 +67,7 @@ def sign(
         raise SetupError(f"--base {base!r} may have no query: the signed one is put after it.")
     if is_v1 and (given["unsigned"] or given["expires"] or given["not_before"]):
         raise SetupError("Version 1 signs every parameter and knows no times: leave out --v1, or --unsigned, --expires and --not-before.")  # fmt: skip
-    signer = key_ring_of(key_file).signer
-    if signer is None:
-        raise SetupError("All keys are retired: make one with `pixelship keys new`.")
+    signer = signer_of(key_file)
     bounds = _bounds(given["not_before"], given["expires"])
     reserved = _RESERVED if is_v1 else (*_RESERVED, "exp", "nbf")
     params = read_pairs(given["params"], "--param", reserved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import hmac
+import html
 import io
 import re
 from pathlib import Path
@@ -105,6 +106,30 @@ def test_tags_are_those_of_the_configuration(file: Place) -> None:
     Path("pixelship.toml").write_text(CONFIG.replace("[ping]", 'paths = ["/o/*", "/open.gif"]\n[ping]'))  # fmt: skip
     assert tag() == shown.format("https://px.example.org/open.gif")
     assert tag("--base", "https://p.org/o/7.gif") == shown.format("https://p.org/o/7.gif")
+
+
+def test_signed_tags_count_where_signatures_are_demanded(file: Place) -> None:
+    page = "https://example.org/spring?a=b&c"
+    (url,) = re.findall('src="(.*?)"', file.run(*words("Spring", "--html", "--canonical", page)).stdout)  # fmt: skip
+    checked = file.pixelship("check", "--json", html.unescape(url))
+    (told,) = checked.json
+    assert (checked.status, told["version"], told["destination"]) == (0, 2, "mail.opens")
+    ((id_,),) = file.ask("SELECT send_id FROM pixelship.sends")
+    assert told["params"] == {"k": "Spring", "c": page, "d": "mail.opens", "sh": id_}
+    line = f'203.0.113.7 - - [21/Nov/2026:12:00:00 +0000] "GET {html.unescape(url).removeprefix("https://px.example.org")} HTTP/1.1" 200 43 "-" "Firefox/130.0"\n'
+    Path("access.log").write_text(line)
+    assert file.run("load", "access.log", "--json").json["destinations"] == {"mail.opens": 1}
+    assert file.ask("SELECT dialect, send_id, key FROM mail.opens") == [("prx", id_, "Spring")]
+    (campaign,) = file.run("email", "campaigns", "--json").json
+    assert (campaign["opens"], campaign["unique_opens"]) == (1, 1)
+
+
+def test_tags_are_not_signed_for_paths_on_which_nobody_looks(file: Place) -> None:
+    Path("pixelship.toml").write_text(CONFIG.replace("[ping]", 'paths = ["/open.gif"]\n[ping]'))
+    done = file.run(*words("Spring", "--canonical", "https://example.org/"))
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: Signed pixels count on /pixel.gif, /i.gif, /r.gif alone")
+    assert not Path("pixelship.duckdb").exists()
 
 
 def test_json_tells_all_of_a_mailing(file: Place) -> None:
