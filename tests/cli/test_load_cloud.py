@@ -78,7 +78,7 @@ def test_a_bucket_is_loaded_into_bigquery_once(shell: Shell) -> None:
     done = shell.load("--json")
     assert (done.status, list(done.json)) == (0, KEYS_OF_THE_BALANCE_SHEET)
     assert done.json | {"seconds": 0} == {
-        "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 6, "header": 0,
+        "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 6, "extra_events": 0, "header": 0,
         "not_pixel": 1, "accepted": 2, "bot": 1, "duplicate": 1, "rejected": {"unsigned": 1},
         "destinations": {"mail.opens": 1, "news.pageviews": 1}, "parked": {}, "unparked": {},
         "faults": [], "seconds": 0, "bytes": len(LOG),

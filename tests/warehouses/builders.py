@@ -90,7 +90,7 @@ MIXED = log(
     b"px1\tneither \xff nor \x01",
 )
 MIXED_COUNTS = {
-    "lines": 12, "header": 1, "not_pixel": 1, "accepted": 3, "bot": 4, "duplicate": 0,
+    "lines": 12, "extra_events": 0, "header": 1, "not_pixel": 1, "accepted": 3, "bot": 4, "duplicate": 0,
     "rejected": {"malformed": 1, "tampered": 1, "unsigned": 1},
 }  # fmt: skip
 
