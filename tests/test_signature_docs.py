@@ -65,4 +65,6 @@ def test_the_order_of_verification_is_that_of_the_reasons() -> None:
     assert set(told) <= labels
     order = dict.fromkeys(reason.label for reason in sorted(Reason) if reason >= Reason.UNKNOWN_KEY)
     assert told[:3] == ["malformed"] * 3
-    assert told[3:] == [label for label in order if label not in {"no-agent", "no-ip"}]
+    assert told[3:] == [
+        label for label in order if label not in {"no-agent", "no-ip", "unknown-token"}
+    ]
