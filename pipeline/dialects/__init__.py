@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.columns import Coded, Codes, Mask, Rows
-from pipeline.dialects import mixpanel, plain, prx, segment
+from pipeline.dialects import email, mixpanel, ping, prx, segment
 from pipeline.dialects.contract import Claims, Reading, concatenated
 from pipeline.options import Rules, UnsignedDialect, is_path
 from pipeline.signing import SIGNATURE
@@ -38,8 +38,8 @@ class Unsigned:
 UNSIGNED = {
     "mixpanel": Unsigned(mixpanel.MARK, mixpanel.read_claims, ("/track", "/track/"), by_token=True),
     "segment": Unsigned(segment.MARK, segment.read_claims, ("/v1/pixel/*",), by_token=True),
-    "email": Unsigned(plain.SEND_MARK, plain.read_opens, ("/pixel.gif",), by_token=False),
-    "ping": Unsigned(plain.KEY_MARK, plain.read_pings, ("/pixel.gif",), by_token=False),
+    "email": Unsigned(email.MARK, email.read_claims, ("/pixel.gif",), by_token=False),
+    "ping": Unsigned(ping.MARK, ping.read_claims, ("/pixel.gif",), by_token=False),
 }
 """The configuration gives them in this order: of those that share a path the first is tried first."""
 DIALECTS = (prx.NAME, *UNSIGNED)
