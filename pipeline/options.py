@@ -55,10 +55,14 @@ class Rules:
         """The paths of all dialects."""
         return (*self.paths, *(path for dialect in self.unsigned for path in dialect.paths))
 
+    def dialect(self, name: str) -> UnsignedDialect | None:
+        """An unsigned dialect; None where it is not spoken."""
+        return next((each for each in self.unsigned if each.name == name), None)
+
     def destination_of(self, name: str) -> str | None:
         """Where the views of a dialect without tokens go; None where it is not spoken."""
-        each = next((each for each in self.unsigned if each.name == name), None)
-        return each.destinations[""] if each else None
+        found = self.dialect(name)
+        return found.destinations[""] if found else None
 
 
 def is_path(paths: pa.BinaryArray, wanted: Sequence[str]) -> Mask:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
-from pipeline.cli.ring import KeySource, key_ring_of, keys_option
-from pipeline.cli.rules import config_of, config_option
+from pipeline.cli.ring import KeySource, keys_option
+from pipeline.cli.rules import config_option, configured_rules
 from pipeline.cli.text import printable_line
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def check(
     from pipeline.check import check_urls
     from pipeline.repair.steps import undone
 
-    configured = config_of(config_file).rules
-    ring = key_ring_of(key_file, may_be_empty=bool(configured.unsigned))
-    rules = replace(configured, keys=ring)
+    rules = configured_rules(config_file, key_file)
     verdicts = check_urls(_read(urls), rules, int(time.time() * 1_000_000))
     if as_json:
         click.echo(

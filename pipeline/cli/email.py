@@ -26,6 +26,7 @@ from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
     from pipeline.cli.lists import CsvList
+    from pipeline.config import Config
     from pipeline.options import UnsignedDialect
     from pipeline.sends import Mailing, Send
     from pipeline.warehouses.views import Question, Readable
@@ -97,7 +98,8 @@ def new(
         raise SetupError(f"--base {base!r} may have no query: the id is put after it.")
     if recipient_file and (count or html):
         raise SetupError("A list of recipients tells how many, and is printed with tags: leave --count and --html out.")  # fmt: skip
-    dialect = _dialect(config_file)
+    config = config_of(config_file)
+    dialect = _dialect(config)
     given = read_list(recipient_file) if recipient_file else None
     for name in ("url", *_ADDED) if as_json else _ADDED:
         if given and given.has(name):
@@ -112,7 +114,7 @@ def new(
     if canonical is None:
         urls = [f"{pixel}?{_MARK}={id_}" for id_ in ids]
     else:
-        _check_signed(pixel, config_file)
+        _check_signed(pixel, config.rules.paths)
         view = View(campaign, canonical, dialect.destinations[""], {})
         urls = _signed(pixel, view, ids, key_file)
     with warehouse_of(warehouse, **others) as opened:
@@ -142,7 +144,7 @@ def bring_in(
     """
     from pipeline.cli.lists import read_list
 
-    dialect = _dialect(config_file)
+    dialect = _dialect(config_of(config_file))
     sends = _sends_of(read_list(file))
     with warehouse_of(warehouse, **others) as opened:
         known = opened.known_sends([send.id for send in sends])
@@ -194,12 +196,10 @@ def sends(campaign: str, as_json: bool, warehouse: str, **others: Any) -> None:
     _show(_SEND, found, as_json=as_json)
 
 
-def _dialect(config_file: Path | None) -> UnsignedDialect:
+def _dialect(found: Config) -> UnsignedDialect:
     """What the configuration says of e-mails; raises SetupError."""
-    found = config_of(config_file)
-    for each in found.rules.unsigned:
-        if each.name == _DIALECT:
-            return each
+    if dialect := found.rules.dialect(_DIALECT):
+        return dialect
     file = found.file or DEFAULT_CONFIG_FILE
     raise SetupError(
         f'Nothing says where opens go: write `[email]` and below it `destination = "mail.opens"` into {file}.'
@@ -245,6 +245,11 @@ def _write(sends: list[Send], dialect: UnsignedDialect, opened: Any) -> None:
     opened.add_sends(rows_of(sends, opens), opens)
 
 
+def _path_of(url: str) -> str:
+    """The path of a URL, whose scheme may be missing; raises ValueError."""
+    return urlsplit(url if "//" in url else f"//{url}").path
+
+
 def _is_path(path: str, wanted: tuple[str, ...]) -> bool:
     import pyarrow as pa
 
@@ -259,7 +264,7 @@ def _with_path(base: str, dialect: UnsignedDialect) -> str:
     Raises SetupError where opens of it would not count.
     """
     try:
-        path = urlsplit(base if "//" in base else f"//{base}").path
+        path = _path_of(base)
     except ValueError:
         raise SetupError(
             f"--base {base!r} is no URL: write it as https://px.example.org."
@@ -277,10 +282,9 @@ def _with_path(base: str, dialect: UnsignedDialect) -> str:
     return f"{base.rstrip('/')}{usual}"
 
 
-def _check_signed(pixel: str, config_file: Path | None) -> None:
-    """Raises SetupError for a path on which signatures are not looked at."""
-    paths = config_of(config_file).rules.paths
-    if not _is_path(urlsplit(pixel if "//" in pixel else f"//{pixel}").path, paths):
+def _check_signed(pixel: str, paths: tuple[str, ...]) -> None:
+    """Raises SetupError for a path other than those on which signatures are looked at."""
+    if not _is_path(_path_of(pixel), paths):
         raise SetupError(f"Signed pixels count on {', '.join(paths)} alone: name one with --base, or add the path under [prx].")  # fmt: skip
 
 

@@ -109,6 +109,12 @@ def config_of(file: Path | None) -> Config:
         raise SetupError(f"The configuration {file} cannot be read: {error.strerror}.") from None
 
 
+def configured_rules(file: Path | None, key_file: KeySource) -> Rules:
+    """The configuration's rules with the keys, which unsigned dialects do without. Raises SetupError."""
+    rules = config_of(file).rules
+    return replace(rules, keys=key_ring_of(key_file, may_be_empty=bool(rules.unsigned)))
+
+
 def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
     """The engine's rules: the configuration's, but for what options say. Raises SetupError."""
     import ipaddress
@@ -123,10 +129,9 @@ def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
             raise SetupError(
                 f"--trusted-proxy {network!r} is no network: write it as 10.0.0.0/8."
             ) from None
-    rules = config_of(given["config_file"]).rules
+    rules = configured_rules(given["config_file"], key_file)
     return replace(
         rules,
-        keys=key_ring_of(key_file, may_be_empty=bool(rules.unsigned)),
         paths=given["paths"] or rules.paths,
         trusted_proxies=given["proxies"] or rules.trusted_proxies,
         addresses=given["addresses"] or rules.addresses,
