@@ -14,10 +14,25 @@ from google.cloud import bigquery
 
 from emulators.bigquery import BigQuery
 from emulators.environment import client_environment
+from emulators.faults import AFTER, BEFORE, CUT, HALF, REFUSE, Fault
 from emulators.object_store import ObjectStore
 from pipeline.storage import create_file
 
 BUCKET = "pixelship-tests"
+_UPLOAD = f"/upload/storage/v1/b/{BUCKET}/o"
+UPLOAD_FAULTS = [
+    Fault(REFUSE, "POST", _UPLOAD, when=BEFORE, status=503),
+    Fault(REFUSE, "POST", _UPLOAD, when=AFTER, status=503),
+    Fault(REFUSE, "POST", _UPLOAD, when=AFTER, status=429),
+    Fault(CUT, "POST", _UPLOAD, when=BEFORE),
+    Fault(CUT, "POST", _UPLOAD, when=AFTER),
+    Fault(CUT, "POST", _UPLOAD, when=AFTER, where="body"),
+    Fault(HALF, "POST", _UPLOAD),
+]
+"""What an upload meets on its way and passes."""
+UPLOAD_FAULT_NAMES = [
+    f"{fault.action}-{fault.when}-{fault.status}-{fault.where}" for fault in UPLOAD_FAULTS
+]
 
 
 @dataclass(frozen=True)

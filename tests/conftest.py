@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from emulators.bigquery import BigQuery
+from emulators.fault_proxy import FaultProxy
 from emulators.object_store import ObjectStore
+from pipeline import gcp
 from tests.cloud import BUCKET, Cloud, fresh_cloud, variables
 
 settings.register_profile(
@@ -36,3 +39,27 @@ def cloud(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[Cloud]:
     cloud = fresh_cloud(*cloud_servers)
     yield cloud
     cloud.bigquery.forget(cloud.project)
+
+
+@pytest.fixture(scope="session")
+def store_proxy(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[FaultProxy]:
+    """A proxy before the object store."""
+    with FaultProxy(cloud_servers[0].url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def faults(store_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """Has the code under test go by the proxy; it gives up after a few seconds, and waits little."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store_proxy.url)
+    monkeypatch.setattr(gcp, "FIRST_WAIT_S", 0.001)
+    store_proxy.forget()
+    yield store_proxy
+    store_proxy.clear()
+
+
+@pytest.fixture
+def proxy(faults: FaultProxy) -> Iterator[FaultProxy]:
+    """The same for tests of refused downloads, whose sockets the garbage collector has to close."""
+    yield faults
+    gc.collect()

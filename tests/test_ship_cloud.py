@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import random
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,49 +14,20 @@ import pytest
 from backports import zstd
 from google.api_core import exceptions as api
 
-from emulators.bigquery import BigQuery
 from emulators.fault_proxy import FaultProxy
-from emulators.faults import AFTER, BEFORE, CUT, HALF, HANG, KILL, REFUSE, Fault
-from emulators.object_store import ObjectStore
+from emulators.faults import AFTER, BEFORE, CUT, HANG, KILL, REFUSE, Fault
 from pipeline import gcp
 from pipeline.errors import ServiceError, SetupError
 from pipeline.ship.stores import SINGLE_BYTES, Bucket
 from pipeline.storage import create_file, open_file
-from tests.cloud import BUCKET
+from tests.cloud import BUCKET, UPLOAD_FAULT_NAMES, UPLOAD_FAULTS
 from tests.shipping import HOST, Place, lines
 
-UPLOAD = f"/upload/storage/v1/b/{BUCKET}/o"
-PASSING = [
-    Fault(REFUSE, "POST", UPLOAD, when=BEFORE, status=503),
-    Fault(REFUSE, "POST", UPLOAD, when=AFTER, status=503),
-    Fault(REFUSE, "POST", UPLOAD, when=AFTER, status=429),
-    Fault(CUT, "POST", UPLOAD, when=BEFORE),
-    Fault(CUT, "POST", UPLOAD, when=AFTER),
-    Fault(CUT, "POST", UPLOAD, when=AFTER, where="body"),
-    Fault(HALF, "POST", UPLOAD),
-]
-NAMES = [f"{fault.action}-{fault.when}-{fault.status}-{fault.where}" for fault in PASSING]
 MOST_REQUESTS = 60
 FORKED = multiprocessing.get_context("forkserver")
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 """Google's client leaves a download that was refused to the garbage collector, with its socket."""
-
-
-@pytest.fixture(scope="module")
-def server(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[FaultProxy]:
-    with FaultProxy(cloud_servers[0].url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-    monkeypatch.setattr(gcp, "FIRST_WAIT_S", 0.001)
-    server.forget()
-    yield server
-    server.clear()
-    gc.collect()
 
 
 @pytest.fixture
@@ -92,7 +61,7 @@ def test_logs_become_objects(place: Place, url: str) -> None:
     assert all(name.startswith(f"{HOST}/2025/11/21/20251121T120") for name in found)
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=NAMES)
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS, ids=UPLOAD_FAULT_NAMES)
 def test_whatever_befalls_an_upload_the_object_is_there_once(
     place: Place, url: str, proxy: FaultProxy, fault: Fault
 ) -> None:

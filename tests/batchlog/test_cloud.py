@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
 import pytest
 
-from emulators.bigquery import BigQuery
 from emulators.fault_proxy import FaultProxy
-from emulators.faults import AFTER, BEFORE, CUT, HALF, REFUSE, Fault
-from emulators.object_store import ObjectStore
+from emulators.faults import AFTER, BEFORE, CUT, REFUSE, Fault
 from pipeline import gcp
 from pipeline.batchlog import BatchLog, CloudStore, Decision
 from pipeline.batchlog.store import MOST_BYTES
@@ -21,40 +18,13 @@ from pipeline.errors import ServiceError, SetupError
 from tests.batchlog.stores import MemoryStore
 from tests.batchlog.test_log import load, rows
 from tests.batchlog.world import log_object
-from tests.cloud import BUCKET
+from tests.cloud import BUCKET, UPLOAD_FAULT_NAMES, UPLOAD_FAULTS
 
 A, B, C = (log_object(name) for name in "abc")
-UPLOAD = f"/upload/storage/v1/b/{BUCKET}/o"
-ON_THE_WAY = [
-    Fault(REFUSE, "POST", UPLOAD, when=BEFORE, status=503),
-    Fault(REFUSE, "POST", UPLOAD, when=AFTER, status=503),
-    Fault(REFUSE, "POST", UPLOAD, when=AFTER, status=429),
-    Fault(CUT, "POST", UPLOAD, when=BEFORE),
-    Fault(CUT, "POST", UPLOAD, when=AFTER),
-    Fault(CUT, "POST", UPLOAD, when=AFTER, where="body"),
-    Fault(HALF, "POST", UPLOAD),
-]
-NAMES = [f"{fault.action}-{fault.when}-{fault.status}-{fault.where}" for fault in ON_THE_WAY]
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 """Google's client leaves a download that was refused to the garbage collector, with its socket."""
-
-
-@pytest.fixture(scope="module")
-def server(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[FaultProxy]:
-    with FaultProxy(cloud_servers[0].url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-    monkeypatch.setattr(gcp, "FIRST_WAIT_S", 0.001)
-    server.forget()
-    yield server
-    server.clear()
-    gc.collect()
 
 
 @pytest.fixture
@@ -136,7 +106,7 @@ def test_the_largest_object_takes_a_single_request(store: CloudStore, proxy: Fau
         store.create("y", bytes(MOST_BYTES + 1))
 
 
-@pytest.mark.parametrize("fault", ON_THE_WAY, ids=NAMES)
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS, ids=UPLOAD_FAULT_NAMES)
 def test_a_create_knows_its_own_object_whatever_befell_it(
     fault: Fault, store: CloudStore, proxy: FaultProxy
 ) -> None:
@@ -146,7 +116,7 @@ def test_a_create_knows_its_own_object_whatever_befell_it(
     assert store.read("x") == b"ours"
 
 
-@pytest.mark.parametrize("fault", ON_THE_WAY, ids=NAMES)
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS, ids=UPLOAD_FAULT_NAMES)
 def test_a_create_knows_anothers_object_whatever_befell_it(
     fault: Fault, store: CloudStore, proxy: FaultProxy
 ) -> None:
@@ -194,7 +164,7 @@ def test_a_bucket_that_is_not_there_is_said_to(call: str, proxy: FaultProxy) -> 
         CALLS[call](CloudStore("gs://no-such-bucket/state"))
 
 
-@pytest.mark.parametrize("fault", ON_THE_WAY, ids=NAMES)
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS, ids=UPLOAD_FAULT_NAMES)
 def test_every_step_holds_whatever_befalls_it(
     fault: Fault, store: CloudStore, proxy: FaultProxy
 ) -> None:

@@ -1,4 +1,4 @@
-"""An object store on loopback, with a proxy before it that can make requests fail."""
+"""A bucket of one's own in the object store on loopback, and servers that say what a test has them say."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 from google.cloud import storage
 
 from emulators.bigquery import BigQuery
-from emulators.fault_proxy import FaultProxy
 from emulators.object_store import ObjectStore
-from pipeline import gcp
 
 
 class Bucket:
@@ -94,19 +92,3 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Script]]:
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture(scope="session")
-def store_proxy(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[FaultProxy]:
-    with FaultProxy(cloud_servers[0].url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def faults(store_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
-    """Has the code under test go by the proxy; it gives up after a few seconds, and waits little."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store_proxy.url)
-    monkeypatch.setattr(gcp, "FIRST_WAIT_S", 0.001)
-    store_proxy.forget()
-    yield store_proxy
-    store_proxy.clear()
