@@ -13,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 EMULATORS := .venv-emulators
+TERRAFORM := .venv-terraform
 BEAM := .venv-beam
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
@@ -30,11 +31,11 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed nginx programs ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed $(TERRAFORM)/.installed nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.dev nginx ## linters, types, architecture, nginx -t and gixy on nginx/
+check: $(VENV)/.dev $(TERRAFORM)/.installed nginx ## linters, types, architecture; nginx -t and gixy; terraform validate and checkov
 	@failed=; \
 	run() { \
 	  echo "· $$1"; shift; \
@@ -45,6 +46,7 @@ check: $(VENV)/.dev nginx ## linters, types, architecture, nginx -t and gixy on 
 	run "mypy" mypy; \
 	run "lint-imports" lint-imports; \
 	run "nginx -t, gixy" python -m demo.server; \
+	run "terraform fmt, terraform validate, checkov" python -m tfcheck; \
 	test -z "$$failed"
 
 faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once
@@ -54,7 +56,7 @@ bench: $(VENV)/.bench $(BEAM)/.installed $(EMULATORS)/.installed ## the benchmar
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) $(EMULATORS) $(BEAM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(TERRAFORM) $(BEAM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -87,6 +89,22 @@ $(BEAM)/.installed: benchmarks/peers/requirements.txt $(VENV)/.made
 	@$(BIN)/python -m venv --clear $(BEAM)
 	@$(BEAM)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
+
+$(TERRAFORM)/.installed: tfcheck/requirements.txt tfcheck/provider-requirements.txt tfcheck/schema.py
+	@echo "· installing checkov and the Google provider's schema into $(TERRAFORM) (once; about two minutes)"
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -m venv --clear $(TERRAFORM); \
+	  $(TERRAFORM)/bin/python -m pip install --quiet --requirement tfcheck/requirements.txt; \
+	  $(TERRAFORM)/bin/python -m pip download --quiet --no-deps --dest $(TERRAFORM)/wheel \
+	    --requirement tfcheck/provider-requirements.txt; \
+	  $(TERRAFORM)/bin/python -m tfcheck.schema $(TERRAFORM)/wheel/*.whl $(TERRAFORM)/google.json; \
+	  rm -r $(TERRAFORM)/wheel; \
+	  touch $@; \
+	  exit; \
+	done; \
+	echo "The checks of terraform/ want a Python from 3.11 on with its venv module, and none is on PATH." >&2; \
+	exit 1
 
 $(VENV)/.made:
 	@for python in $(PYTHONS); do \
