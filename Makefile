@@ -31,11 +31,11 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed $(TERRAFORM)/.installed nginx programs ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.dev $(TERRAFORM)/.installed nginx ## linters, types, architecture; nginx -t and gixy; terraform validate and checkov
+check: $(VENV)/.dev $(TERRAFORM)/google.json nginx ## linters, types, architecture; nginx -t and gixy; terraform validate and checkov
 	@failed=; \
 	run() { \
 	  echo "· $$1"; shift; \
@@ -90,16 +90,19 @@ $(BEAM)/.installed: benchmarks/peers/requirements.txt $(VENV)/.made
 	@$(BEAM)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-$(TERRAFORM)/.installed: tfcheck/requirements.txt tfcheck/provider-requirements.txt tfcheck/schema.py
-	@echo "· installing checkov and the Google provider's schema into $(TERRAFORM) (once; about two minutes)"
+$(TERRAFORM)/google.json: tfcheck/provider-requirements.txt tfcheck/schema.py $(TERRAFORM)/.installed
+	@echo "· reading the Google provider's schema (once; a download of 50 MB)"
+	@rm -rf $(TERRAFORM)/wheel
+	@$(TERRAFORM)/bin/python -m pip download --quiet --no-deps --dest $(TERRAFORM)/wheel --requirement $<
+	@$(TERRAFORM)/bin/python -m tfcheck.schema $(TERRAFORM)/wheel/*.whl $@
+	@rm -r $(TERRAFORM)/wheel
+
+$(TERRAFORM)/.installed: tfcheck/requirements.txt
+	@echo "· installing checkov into $(TERRAFORM) (once; about two minutes)"
 	@for python in $(PYTHONS); do \
 	  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	  "$$python" -m venv --clear $(TERRAFORM); \
-	  $(TERRAFORM)/bin/python -m pip install --quiet --requirement tfcheck/requirements.txt; \
-	  $(TERRAFORM)/bin/python -m pip download --quiet --no-deps --dest $(TERRAFORM)/wheel \
-	    --requirement tfcheck/provider-requirements.txt; \
-	  $(TERRAFORM)/bin/python -m tfcheck.schema $(TERRAFORM)/wheel/*.whl $(TERRAFORM)/google.json; \
-	  rm -r $(TERRAFORM)/wheel; \
+	  $(TERRAFORM)/bin/python -m pip install --quiet --requirement $<; \
 	  touch $@; \
 	  exit; \
 	done; \
