@@ -58,8 +58,9 @@ resource "google_project_iam_custom_role" "objects" {
   project     = var.project
   role_id     = "${local.role_prefix}_objects"
   title       = "Pixelship: objects of a bucket"
-  description = "Creates, reads, lists and removes objects."
+  description = "Creates, reads, lists and removes objects; loads from them, for which BigQuery looks at the bucket."
   permissions = [
+    "storage.buckets.get",
     "storage.objects.create",
     "storage.objects.delete",
     "storage.objects.get",

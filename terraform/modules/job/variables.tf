@@ -207,7 +207,7 @@ variable "dataflow" {
   description = "Dataflow's machines. Batch jobs scale between one worker and max_workers and shuffle in the service, both by default. ARM is a machine_type such as t2a-standard-2, with an image for it; flexrs takes cheaper, preemptible machines within six hours, and so wants a daily schedule; without public_ips, a subnetwork of yours must have Private Google Access."
   type = object({
     machine_type          = optional(string, "e2-standard-2")
-    launcher_machine_type = optional(string, "e2-small")
+    launcher_machine_type = optional(string, "e2-medium")
     max_workers           = optional(number, 4)
     flexrs                = optional(bool, false)
     public_ips            = optional(bool, false)
