@@ -175,7 +175,13 @@ def told(shell: Shell) -> Iterator[list[dict[str, Any]]]:
 
 def test_the_log_tells_of_batches_by_their_balance_sheet(told: list[dict[str, Any]]) -> None:
     by_event = {event["event"]: event for event in told}
-    assert list(by_event) == ["batch_planned", "batch_done", "rejected", "object_damaged", "run_done"]
+    assert list(by_event) == [
+        "batch_planned",
+        "batch_done",
+        "rejected",
+        "object_damaged",
+        "run_done",
+    ]
     done = by_event["batch_done"]
     assert {name: done[name] for name in ("batch", "severity", "objects", "lines")} == {
         "batch": "00000001", "severity": "INFO", "objects": 2, "lines": 6,
