@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from io import StringIO
 from typing import Any
 
 import pytest
 
+from pipeline.structured_log import tell, write_to
 from tests.terraform.conftest import MakePlan
 from tests.terraform.plans import Plan
 from tests.terraform.test_job import READY
@@ -48,12 +50,16 @@ ALERTS = {
 
 def entry(event: dict[str, Any], runner: str) -> dict[str, Any]:
     """The log entry that an event of the program comes to, by where it runs."""
-    about = {"severity": "INFO", "message": "A sentence.", **event}
+    stream = StringIO()
+    write_to(stream)
+    tell(message="A sentence.", **event)
+    write_to(None)
     resource = {"resource.type": RESOURCES[runner], "resource.labels.job_name": "pixelship"}
     if runner == "cloud_run":
-        return {**resource, **{f"jsonPayload.{key}": value for key, value in about.items()}}
+        told = json.loads(stream.getvalue())
+        return {**resource, **{f"jsonPayload.{key}": value for key, value in told.items()}}
     where = "textPayload" if event["event"] in LAUNCHER else "jsonPayload.message"
-    return {**resource, where: json.dumps(about)}
+    return {**resource, where: stream.getvalue()}
 
 
 def matches(filter_: str, log: dict[str, Any]) -> bool:
@@ -71,12 +77,9 @@ def _holds(comparison: str, log: dict[str, Any]) -> bool:
 
 def extract(extractor: str, log: dict[str, Any]) -> str | None:
     """What EXTRACT(field) or REGEXP_EXTRACT(field, "expression") gives of an entry."""
-    field, _, expression = extractor.partition("(")[2].rstrip(")").partition(", ")
-    found = log.get(field)
-    if found is None or not expression:
-        return None if found is None else str(found)
-    expression = extractor.partition(", ")[2][:-1]
-    match = re.search(json.loads(expression), str(found))
+    field, _, expression = extractor.partition("(")[2][:-1].partition(", ")
+    found = str(log.get(field, ""))
+    match = re.search(json.loads(expression) if expression else "(.+)", found)
     return match[1] if match else None
 
 

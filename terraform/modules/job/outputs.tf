@@ -4,7 +4,7 @@ output "state" {
 }
 
 output "staging_bucket" {
-  description = "The bucket of the template, the configuration and Dataflow's temporary files. (Rows are staged within the state folder.)"
+  description = "The bucket of the template, the configuration and Dataflow's temporary files; rows are staged within the state folder."
   value       = google_storage_bucket.job.name
 }
 

@@ -88,7 +88,7 @@ variable "log_format" {
   default     = "auto"
 
   validation {
-    condition     = can(regex("^[a-z0-9_-]+$", var.log_format))
+    condition     = can(regex("^[a-z0-9]+(-[a-z0-9]+)*$", var.log_format))
     error_message = "Name a format that `pixelship formats` lists, or say auto."
   }
 }
@@ -118,6 +118,11 @@ variable "config" {
   description = "The text of a pixelship.toml, as in file(\"pixelship.toml\"); null for none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.config == null ? true : trimspace(var.config) != ""
+    error_message = "The configuration is empty: leave it out."
+  }
 }
 
 variable "keys_version" {
@@ -148,8 +153,8 @@ variable "settle_s" {
   default     = 0
 
   validation {
-    condition     = var.settle_s >= 0
-    error_message = "Give seconds, 0 or more."
+    condition     = var.settle_s >= 0 && floor(var.settle_s) == var.settle_s
+    error_message = "Give whole seconds, 0 or more."
   }
 }
 
@@ -294,6 +299,11 @@ variable "labels" {
   description = "Labels of all that can have some."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for name, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", name)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "Names and values of labels are lower-case letters, digits, _ and -, a letter first in names; 63 at most."
+  }
 }
 
 variable "alert_emails" {

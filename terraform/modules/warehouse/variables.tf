@@ -98,4 +98,9 @@ variable "labels" {
   description = "Labels of datasets and tables."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for name, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", name)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "Names and values of labels are lower-case letters, digits, _ and -, a letter first in names; 63 at most."
+  }
 }
