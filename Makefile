@@ -2,7 +2,8 @@
 #
 # Everything runs in .venv, which is made on first use and made up to date whenever setup.py or
 # pyproject.toml change. Nothing but a Python from 3.10 to 3.13 is needed beforehand. What must not
-# share an environment with it has its own: the emulators' servers, and a peer of the benchmarks.
+# share an environment with it has its own: the emulators' servers, and Beam's Google parts, which
+# would slow each start of Beam.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,8 +14,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 EMULATORS := .venv-emulators
+DATAFLOW := .venv-dataflow
 TERRAFORM := .venv-terraform
-BEAM := .venv-beam
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,7 +32,7 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed $(DATAFLOW)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
@@ -52,11 +53,11 @@ check: $(VENV)/.dev $(TERRAFORM)/google.json nginx ## linters, types, architectu
 faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once
 	@$(BIN)/python -m faults
 
-bench: $(VENV)/.bench $(BEAM)/.installed $(EMULATORS)/.installed ## the benchmarks: a table, and a chart file (takes minutes)
+bench: $(VENV)/.bench $(DATAFLOW)/.installed $(EMULATORS)/.installed ## the benchmarks: a table, and a chart file (takes minutes)
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) $(EMULATORS) $(TERRAFORM) $(BEAM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(TERRAFORM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -84,10 +85,12 @@ $(EMULATORS)/.installed: emulators/requirements.txt $(VENV)/.dev
 	@$(BIN)/python -m emulators.install
 	@touch $@
 
-$(BEAM)/.installed: benchmarks/peers/requirements.txt $(VENV)/.made
-	@echo "· installing Beam with its Google parts into $(BEAM), as a peer (once; minutes)"
-	@$(BIN)/python -m venv --clear $(BEAM)
-	@$(BEAM)/bin/python -m pip install --quiet --requirement $<
+# What Pixelship needs on Dataflow, without Pixelship itself: tests put what they built beside it.
+$(DATAFLOW)/.installed: setup.py pyproject.toml $(VENV)/.made
+	@echo "· installing what Dataflow needs into $(DATAFLOW) (once; minutes)"
+	@test -x $(DATAFLOW)/bin/python || $(BIN)/python -m venv --clear $(DATAFLOW)
+	@$(DATAFLOW)/bin/python -m pip install --quiet --editable '.[dataflow]'
+	@$(DATAFLOW)/bin/python -m pip uninstall --quiet --yes pixelship
 	@touch $@
 
 $(TERRAFORM)/google.json: tfcheck/provider-requirements.txt tfcheck/schema.py $(TERRAFORM)/.installed
