@@ -38,6 +38,7 @@ class Terraform:
     def __init__(self, reattach: str, scratch: Path) -> None:
         self._program = find_terraform()
         self._scratch = scratch
+        self._initialised: set[Path] = set()
         self._variables = {
             "CHECKPOINT_DISABLE": "1",
             "TF_CLI_CONFIG_FILE": os.devnull,
@@ -74,7 +75,9 @@ class Terraform:
         return plan
 
     def _initialise(self, folder: Path) -> None:
-        self._succeed(folder, "init", "-backend=false", "-input=false", "-no-color")
+        if folder not in self._initialised:
+            self._succeed(folder, "init", "-backend=false", "-input=false", "-no-color")
+            self._initialised.add(folder)
 
     def _succeed(self, folder: Path, *arguments: str) -> str:
         done = self._run(folder, *arguments)
