@@ -112,17 +112,13 @@ def _grant(address: str, values: dict[str, Any]) -> Grant:
 
 
 @pytest.mark.parametrize(("kind", "runner"), COMBINATIONS)
-def test_nothing_is_granted_but_what_stands_here(
-    plan_of: MakePlan, kind: str, runner: str
-) -> None:
+def test_nothing_is_granted_but_what_stands_here(plan_of: MakePlan, kind: str, runner: str) -> None:
     found = granted(plan_of("", **READY, kind=kind, runner=runner))
     assert found == ALWAYS | OF_RUNNER[runner] | OF_KIND[kind]
 
 
 @pytest.mark.parametrize(("kind", "runner"), COMBINATIONS)
-def test_roles_of_our_own_hold_what_stands_here(
-    plan_of: MakePlan, kind: str, runner: str
-) -> None:
+def test_roles_of_our_own_hold_what_stands_here(plan_of: MakePlan, kind: str, runner: str) -> None:
     plan = plan_of("", **READY, kind=kind, runner=runner)
     roles = {
         each["id"]: set(each["permissions"])
