@@ -103,7 +103,8 @@ class Job:
     """What every worker of a batch is told.
 
     `format` is the log format, None where it is told from the content; `staging` is the folder for shards, `progress` one
-    of this machine where workers on it tell how far they are.
+    of this machine where workers on it tell how far they are. `keys_from` refers to the key ring where
+    the rules hold none: workers fetch it.
     """
 
     batch: str
@@ -112,6 +113,7 @@ class Job:
     format: Format | None = None
     split_bytes: int = SPLIT_BYTES
     progress: str = ""
+    keys_from: str | None = None
 
 
 def split(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.beam.graph import Launch, run
+from pipeline.beam.graph import run
+from pipeline.beam.launch import Launch
 from pipeline.errors import ServiceError, SetupError
 from pipeline.model import LogObject
 from pipeline.sources import Anywhere, LocalFiles
