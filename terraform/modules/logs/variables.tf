@@ -13,8 +13,8 @@ variable "location" {
   type        = string
 
   validation {
-    condition     = can(regex("^([A-Z]{2,4}|[a-z]+-[a-z]+[0-9]+)$", var.location))
-    error_message = "A location is a region such as europe-west1, or a multi-region such as EU or US."
+    condition     = can(regex("^(EU|US|[a-z]+-[a-z]+[0-9]+)$", var.location))
+    error_message = "A location is a region such as europe-west1, or one of the multi-regions EU and US."
   }
 }
 
@@ -24,8 +24,8 @@ variable "name" {
   default     = "pixelship"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
-    error_message = "A name has 2 to 20 small letters, digits and hyphens, a letter first."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}[a-z0-9]$", var.name))
+    error_message = "A name has 3 to 19 small letters, digits and hyphens, a letter first."
   }
 }
 
