@@ -43,6 +43,8 @@ _NAMED = {
     },
 }
 """What follows from a resource's arguments: so a plan tells who is granted what."""
+_CHOSEN = {"google_compute_global_address": ["address"]}
+"""Arguments for which Google chooses a value where none is given; the bindings do not tell of that."""
 
 
 class Provider(service.ProviderServicer):  # type: ignore[misc]
@@ -50,6 +52,9 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
+        for name in _CHOSEN.keys() & schema["resources"].keys():
+            for argument in _CHOSEN[name]:
+                schema["resources"][name]["attributes"][argument]["computed"] = True
 
     def GetProviderSchema(self, request: Any, context: Any) -> Any:
         """The whole schema."""

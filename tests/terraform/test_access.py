@@ -8,18 +8,29 @@ import pytest
 
 from tests.terraform.conftest import MakePlan
 from tests.terraform.plans import Plan
-from tests.terraform.test_root import READY
 
 Grant: TypeAlias = "tuple[str, str, str]"
 """A member, a role, and what it is granted on."""
 
 P = "acme-pixels"
+READY = {
+    "project": P,
+    "region": "europe-west1",
+    "location": "EU",
+    "domains": ["px.example.com"],
+    "datasets": {"news": ["pageviews"], "mail": []},
+    "image": f"europe-west1-docker.pkg.dev/{P}/pixelship/pixelship:1.0.0",
+    "config": 'allow = ["news.*"]',
+    "alert_emails": ["ops@example.com"],
+}
 JOB = f"serviceAccount:pixelship-job@{P}.iam.gserviceaccount.com"
 SCHEDULER = f"serviceAccount:pixelship-scheduler@{P}.iam.gserviceaccount.com"
 NGINX = f"serviceAccount:pixelship-edge@{P}.iam.gserviceaccount.com"
 SINK = "(the log sink)"
 ROLES = f"projects/{P}/roles/pixelship"
 VIEWER = "roles/storage.objectViewer"
+ONLY_GET = "roles/storage.legacyObjectReader"
+"""Gets objects whose names it knows; lists none."""
 
 ALWAYS: set[Grant] = {
     (JOB, f"{ROLES}_jobs", f"project {P}"),
@@ -46,11 +57,12 @@ OF_RUNNER: dict[str, set[Grant]] = {
 }
 OF_KIND: dict[str, set[Grant]] = {
     "bucket": {
-        ("allUsers", VIEWER, f"bucket {P}-pixelship-pixel"),
+        ("allUsers", ONLY_GET, f"bucket {P}-pixelship-pixel"),
         (SINK, "roles/storage.objectCreator", f"bucket {P}-pixelship-logs"),
     },
     "nginx": {
         (NGINX, "roles/storage.objectCreator", f"bucket {P}-pixelship-logs"),
+        (NGINX, ONLY_GET, f"bucket {P}-pixelship-logs"),
     },
 }
 CUSTOM_ROLES = {
@@ -133,7 +145,7 @@ def test_the_lists_above_hold_nothing_broad() -> None:
     grants = {grant for some in everything for grant in some}
     assert not {role for _, role, _ in grants} & BASIC
     assert {grant for grant in grants if grant[0].startswith("all")} == {
-        ("allUsers", VIEWER, f"bucket {P}-pixelship-pixel")
+        ("allUsers", ONLY_GET, f"bucket {P}-pixelship-pixel")
     }
     assert {(role) for _, role, what in grants if what.startswith("project ")} == {
         f"{ROLES}_jobs", f"{ROLES}_launch", "roles/dataflow.worker",
