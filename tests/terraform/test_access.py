@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 import pytest
 
 from tests.terraform.conftest import MakePlan
 from tests.terraform.plans import Plan
+from tfcheck.terraform import ROOT
 
 Grant: TypeAlias = "tuple[str, str, str]"
 """A member, a role, and what it is granted on."""
@@ -158,3 +160,24 @@ def test_no_keys_of_accounts_and_no_default_account(plan_of: MakePlan) -> None:
         assert "google_service_account_key" not in plan.types()
         for instance in plan.all("google_compute_instance_template").values():
             assert [each["email"] for each in instance["service_account"]] == [NGINX.partition(":")[2]]  # fmt: skip
+
+
+def test_roles_of_our_own_are_what_the_program_needs() -> None:
+    """docs/operations.md: its shorthands are of the service and kind named before them."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", page.partition("## What it needs")[2], re.M))
+    of_logs = set(permissions(rows["the logs' bucket"]))
+    of_state = rows["the state's bucket, in the datasets' location"]
+    assert of_state.startswith("the same, and ")
+    assert of_logs | set(permissions(of_state)) == CUSTOM_ROLES[f"{ROLES}_objects"]
+    assert set(permissions(rows["the project"])) == CUSTOM_ROLES[f"{ROLES}_jobs"]
+    tables = rows["each dataset, and `pixelship`"]
+    assert set(permissions(tables)) == CUSTOM_ROLES[f"{ROLES}_tables"]
+
+
+def permissions(cell: str) -> list[str]:
+    """The permissions that a cell of the table names, each in full."""
+    found: list[str] = []
+    for name in re.findall(r"`([\w.]+)`", cell):
+        found.append(name if "." in name else f"{found[-1].rpartition('.')[0]}.{name}")
+    return found
