@@ -18,7 +18,7 @@ SECONDS = 600
 def check_folder(root: Path) -> Iterator[str]:
     """All that is wrong with a root module, the modules it is made of and its examples."""
     modules = find_modules(root)
-    with ThreadPoolExecutor(2) as pool, terraform_here() as terraform:
+    with ThreadPoolExecutor(2) as pool, terraform_here(root) as terraform:
         policies = pool.submit(_against_policies, root)
         yield terraform.badly_formatted(root)
         for module in modules:

@@ -5,14 +5,17 @@ only Google can tell is unknown in a plan, and data sources answer with the name
 Nothing can be applied. What the schema does not hold is not checked: the values of arguments, and which
 exclude each other.
 
-Runs in `.venv-terraform`, as `python -m tfcheck.provider FILE` with the file that `schema.py` wrote. It prints
-what `TF_REATTACH_PROVIDERS` is to be, and ends when its standard input does.
+Runs in `.venv-terraform`, as `python -m tfcheck.provider FILE [FOLDER]` with the file that `schema.py` wrote.
+With a folder it knows the types alone that its files name: Terraform asks for the whole schema time and
+again, and that takes seconds. It prints what `TF_REATTACH_PROVIDERS` is to be, and ends when its standard
+input does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from concurrent import futures
 from pathlib import Path
@@ -26,8 +29,22 @@ from tf.gen import tfplugin_pb2_grpc as service
 NAME = "registry.terraform.io/hashicorp/google"
 
 _UNKNOWN = msgpack.ExtType(0, b"\0")
+_TYPE = re.compile(r'"(google_\w+)"')
 _NESTING = plugin.Schema.NestedBlock.NestingMode
 _EXAMPLES = {"number": 1, "bool": False}
+_ACCOUNT = "{account_id}@{project}.iam.gserviceaccount.com"
+_NAMED = {
+    "google_project_iam_custom_role": {"id": "projects/{project}/roles/{role_id}"},
+    "google_secret_manager_secret": {"id": "projects/{project}/secrets/{secret_id}"},
+    "google_service_account": {
+        "email": _ACCOUNT,
+        "member": f"serviceAccount:{_ACCOUNT}",
+        "name": f"projects/{{project}}/serviceAccounts/{_ACCOUNT}",
+    },
+}
+"""What follows from a resource's arguments: so a plan tells who is granted what."""
+_CHOSEN = {"google_compute_global_address": ["address"]}
+"""Arguments for which Google chooses a value where none is given; the bindings do not tell of that."""
 
 
 class Provider(service.ProviderServicer):  # type: ignore[misc]
@@ -35,6 +52,9 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
+        for name in _CHOSEN.keys() & schema["resources"].keys():
+            for argument in _CHOSEN[name]:
+                schema["resources"][name]["attributes"][argument]["computed"] = True
 
     def GetProviderSchema(self, request: Any, context: Any) -> Any:
         """The whole schema."""
@@ -70,6 +90,8 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
         """What was asked for, with what is computed unknown."""
         state = _unpack(request.proposed_new_state)
         if state is not None:
+            for name, form in _NAMED.get(request.type_name, {}).items():
+                state[name] = form.format_map(state)
             _fill(state, self._schema["resources"][request.type_name], lambda *_: _UNKNOWN)
         return plugin.PlanResourceChange.Response(planned_state=_pack(state))
 
@@ -132,9 +154,20 @@ def _pack(state: Any) -> Any:
     return plugin.DynamicValue(msgpack=msgpack.packb(state))
 
 
+def _keep_named(schema: dict[str, Any], folder: Path) -> None:
+    """Takes out of a schema all types that no file of a folder names."""
+    texts = (file.read_text(encoding="utf-8") for file in folder.rglob("*.tf"))
+    named = {name for text in texts for name in _TYPE.findall(text)}
+    for kind in ("resources", "data"):
+        schema[kind] = {name: block for name, block in schema[kind].items() if name in named}
+
+
 def main() -> None:
     """Serves on a free loopback port until standard input ends."""
-    schema = json.loads(Path(sys.argv[1]).read_text())
+    file, *folder = map(Path, sys.argv[1:])
+    schema = json.loads(file.read_text())
+    for each in folder:
+        _keep_named(schema, each)
     server = grpc.server(futures.ThreadPoolExecutor(8))
     service.add_ProviderServicer_to_server(Provider(schema), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -17,7 +17,7 @@ MakePlan: TypeAlias = Callable[..., Plan]
 @pytest.fixture(scope="session")
 def terraform() -> Iterator[Terraform]:
     """Terraform with the stand-in for its provider."""
-    with terraform_here() as found:
+    with terraform_here(ROOT / "terraform") as found:
         yield found
 
 

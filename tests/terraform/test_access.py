@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 import pytest
 
 from tests.terraform.conftest import MakePlan
 from tests.terraform.plans import Plan
-from tests.terraform.test_root import READY
+from tfcheck.terraform import ROOT
 
 Grant: TypeAlias = "tuple[str, str, str]"
 """A member, a role, and what it is granted on."""
 
 P = "acme-pixels"
+READY = {
+    "project": P,
+    "region": "europe-west1",
+    "location": "EU",
+    "domains": ["px.example.com"],
+    "datasets": {"news": ["pageviews"], "mail": []},
+    "image": f"europe-west1-docker.pkg.dev/{P}/pixelship/pixelship:1.0.0",
+    "config": 'allow = ["news.*"]',
+    "alert_emails": ["ops@example.com"],
+}
 JOB = f"serviceAccount:pixelship-job@{P}.iam.gserviceaccount.com"
 SCHEDULER = f"serviceAccount:pixelship-scheduler@{P}.iam.gserviceaccount.com"
 NGINX = f"serviceAccount:pixelship-edge@{P}.iam.gserviceaccount.com"
 SINK = "(the log sink)"
 ROLES = f"projects/{P}/roles/pixelship"
 VIEWER = "roles/storage.objectViewer"
+ONLY_GET = "roles/storage.legacyObjectReader"
+"""Gets objects whose names it knows; lists none."""
 
 ALWAYS: set[Grant] = {
     (JOB, f"{ROLES}_jobs", f"project {P}"),
@@ -46,11 +59,12 @@ OF_RUNNER: dict[str, set[Grant]] = {
 }
 OF_KIND: dict[str, set[Grant]] = {
     "bucket": {
-        ("allUsers", VIEWER, f"bucket {P}-pixelship-pixel"),
+        ("allUsers", ONLY_GET, f"bucket {P}-pixelship-pixel"),
         (SINK, "roles/storage.objectCreator", f"bucket {P}-pixelship-logs"),
     },
     "nginx": {
         (NGINX, "roles/storage.objectCreator", f"bucket {P}-pixelship-logs"),
+        (NGINX, ONLY_GET, f"bucket {P}-pixelship-logs"),
     },
 }
 CUSTOM_ROLES = {
@@ -112,17 +126,13 @@ def _grant(address: str, values: dict[str, Any]) -> Grant:
 
 
 @pytest.mark.parametrize(("kind", "runner"), COMBINATIONS)
-def test_nothing_is_granted_but_what_stands_here(
-    plan_of: MakePlan, kind: str, runner: str
-) -> None:
+def test_nothing_is_granted_but_what_stands_here(plan_of: MakePlan, kind: str, runner: str) -> None:
     found = granted(plan_of("", **READY, kind=kind, runner=runner))
     assert found == ALWAYS | OF_RUNNER[runner] | OF_KIND[kind]
 
 
 @pytest.mark.parametrize(("kind", "runner"), COMBINATIONS)
-def test_roles_of_our_own_hold_what_stands_here(
-    plan_of: MakePlan, kind: str, runner: str
-) -> None:
+def test_roles_of_our_own_hold_what_stands_here(plan_of: MakePlan, kind: str, runner: str) -> None:
     plan = plan_of("", **READY, kind=kind, runner=runner)
     roles = {
         each["id"]: set(each["permissions"])
@@ -137,7 +147,7 @@ def test_the_lists_above_hold_nothing_broad() -> None:
     grants = {grant for some in everything for grant in some}
     assert not {role for _, role, _ in grants} & BASIC
     assert {grant for grant in grants if grant[0].startswith("all")} == {
-        ("allUsers", VIEWER, f"bucket {P}-pixelship-pixel")
+        ("allUsers", ONLY_GET, f"bucket {P}-pixelship-pixel")
     }
     assert {(role) for _, role, what in grants if what.startswith("project ")} == {
         f"{ROLES}_jobs", f"{ROLES}_launch", "roles/dataflow.worker",
@@ -150,3 +160,24 @@ def test_no_keys_of_accounts_and_no_default_account(plan_of: MakePlan) -> None:
         assert "google_service_account_key" not in plan.types()
         for instance in plan.all("google_compute_instance_template").values():
             assert [each["email"] for each in instance["service_account"]] == [NGINX.partition(":")[2]]  # fmt: skip
+
+
+def test_roles_of_our_own_are_what_the_program_needs() -> None:
+    """docs/operations.md: its shorthands are of the service and kind named before them."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", page.partition("## What it needs")[2], re.M))
+    of_logs = set(permissions(rows["the logs' bucket"]))
+    of_state = rows["the state's bucket, in the datasets' location"]
+    assert of_state.startswith("the same, and ")
+    assert of_logs | set(permissions(of_state)) == CUSTOM_ROLES[f"{ROLES}_objects"]
+    assert set(permissions(rows["the project"])) == CUSTOM_ROLES[f"{ROLES}_jobs"]
+    tables = rows["each dataset, and `pixelship`"]
+    assert set(permissions(tables)) == CUSTOM_ROLES[f"{ROLES}_tables"]
+
+
+def permissions(cell: str) -> list[str]:
+    """The permissions that a cell of the table names, each in full."""
+    found: list[str] = []
+    for name in re.findall(r"`([\w.]+)`", cell):
+        found.append(name if "." in name else f"{found[-1].rpartition('.')[0]}.{name}")
+    return found

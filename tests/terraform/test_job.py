@@ -134,8 +134,8 @@ def test_cloud_run_runs_load_itself(plan_of: MakePlan) -> None:
     command, *words = container["args"]
     assert command == "load"
     with click.Context(load, ignore_unknown_options=True) as context:
-        told, logs, _ = load.make_parser(context).parse_args(words)
-    assert separate_beam_options(logs) == (["gs://acme-logs/"], [])
+        told, _, _ = load.make_parser(context).parse_args([*words])
+    assert separate_beam_options(told["logs"]) == (["gs://acme-logs/"], [])
     assert {name: words[words.index(f"--{name}") + 1] for name in OPTIONS} == OPTIONS
     assert told["allow"] == ["news.*", "mail.*"]
 

@@ -14,7 +14,7 @@ from pipeline.destinations import is_permitted
 from pipeline.warehouses.bigquery_tables import TableOptions, Tables
 from tests.terraform.conftest import MakePlan
 from tests.terraform.plans import Plan
-from tfcheck.terraform import Terraform, TerraformError, ROOT
+from tfcheck.terraform import ROOT, Terraform, TerraformError
 
 PROJECT = {"project": "acme-pixels", "location": "EU"}
 DATASETS = {"news": ["pageviews"], "mail": []}

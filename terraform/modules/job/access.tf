@@ -109,7 +109,7 @@ resource "google_artifact_registry_repository_iam_member" "worker" {
 
   project    = var.project
   location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.name
+  repository = google_artifact_registry_repository.images.repository_id
   role       = "roles/artifactregistry.reader"
   member     = google_service_account.job.member
 }
