@@ -227,7 +227,7 @@ def anything_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return io.BytesIO(MAP if "edge" in path else b"")
 
     monkeypatch.setattr("pipeline.gcp.open_file", open_file)
-    monkeypatch.setattr("pipeline.secret_manager.read_secret", lambda name: b"secret")
+    monkeypatch.setattr("pipeline.secret_manager.read_secret", lambda _: b"secret")
     monkeypatch.chdir(tmp_path)
 
 
