@@ -89,7 +89,11 @@ def parsed(given: dict[str, str]) -> dict[str, Any]:
 
 def test_google_reads_the_metadata_and_knows_all_of_it() -> None:
     done = subprocess.run(
-        [PYTHON, "-c", PARSE], input=json.dumps(METADATA), capture_output=True, text=True, check=True
+        [PYTHON, "-c", PARSE],
+        input=json.dumps(METADATA),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert dict(line.split() for line in done.stdout.splitlines()) == {
         name: each["paramType"] for name, each in PARAMETERS.items()
@@ -223,7 +227,7 @@ def anything_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return io.BytesIO(MAP if "edge" in path else b"")
 
     monkeypatch.setattr("pipeline.gcp.open_file", open_file)
-    monkeypatch.setattr("pipeline.secret_manager.read_secret", lambda name: b"secret")
+    monkeypatch.setattr("pipeline.secret_manager.read_secret", lambda _: b"secret")
     monkeypatch.chdir(tmp_path)
 
 
