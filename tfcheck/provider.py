@@ -55,16 +55,11 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
         for name in _CHOSEN.keys() & schema["resources"].keys():
             for argument in _CHOSEN[name]:
                 schema["resources"][name]["attributes"][argument]["computed"] = True
+        self._response = _schema_response(schema)  # made once: it takes half a second
 
     def GetProviderSchema(self, request: Any, context: Any) -> Any:
         """The whole schema."""
-        response = plugin.GetProviderSchema.Response()
-        response.provider.CopyFrom(_schema(self._schema["provider"]))
-        for name, block in self._schema["resources"].items():
-            response.resource_schemas[name].CopyFrom(_schema(block))
-        for name, block in self._schema["data"].items():
-            response.data_source_schemas[name].CopyFrom(_schema(block))
-        return response
+        return self._response
 
     def GetFunctions(self, request: Any, context: Any) -> Any:
         """No functions."""
@@ -104,6 +99,16 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
     def StopProvider(self, request: Any, context: Any) -> Any:
         """Nothing is under way that could be stopped."""
         return plugin.StopProvider.Response()
+
+
+def _schema_response(schema: dict[str, Any]) -> Any:
+    response = plugin.GetProviderSchema.Response()
+    response.provider.CopyFrom(_schema(schema["provider"]))
+    for name, block in schema["resources"].items():
+        response.resource_schemas[name].CopyFrom(_schema(block))
+    for name, block in schema["data"].items():
+        response.data_source_schemas[name].CopyFrom(_schema(block))
+    return response
 
 
 def _schema(block: dict[str, Any]) -> Any:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tfcheck.terraform import Terraform, terraform_here
+from tfcheck.terraform import ROOT, Terraform, terraform_here
 
 
 @pytest.fixture(scope="session")
 def terraform() -> Iterator[Terraform]:
-    with terraform_here() as terraform:
+    with terraform_here(ROOT / "terraform") as terraform:
         yield terraform

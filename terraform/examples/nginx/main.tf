@@ -2,7 +2,9 @@
 # Cloud Run, with an image, a configuration, alerts and a budget.
 
 provider "google" {
-  project = "acme-pixels"
+  project               = "acme-pixels"
+  billing_project       = "acme-pixels" # the API of budgets wants a project whose quota it may use
+  user_project_override = true
 }
 
 module "pixelship" {
