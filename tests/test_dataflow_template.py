@@ -89,7 +89,11 @@ def parsed(given: dict[str, str]) -> dict[str, Any]:
 
 def test_google_reads_the_metadata_and_knows_all_of_it() -> None:
     done = subprocess.run(
-        [PYTHON, "-c", PARSE], input=json.dumps(METADATA), capture_output=True, text=True, check=True
+        [PYTHON, "-c", PARSE],
+        input=json.dumps(METADATA),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert dict(line.split() for line in done.stdout.splitlines()) == {
         name: each["paramType"] for name, each in PARAMETERS.items()
