@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def check_load(words: list[str], least_lease_s: float = 300) -> None:
 def minutes_between(schedule: str) -> set[float]:
     """The minutes between the next runs of a schedule."""
     runs = list(islice(CronSim(schedule, datetime(2026, 1, 1, tzinfo=timezone.utc)), 20))
-    return {(b - a).total_seconds() / 60 for a, b in zip(runs, runs[1:])}  # noqa: B905, RUF007
+    return {(b - a).total_seconds() / 60 for a, b in pairwise(runs)}
 
 
 @pytest.fixture(scope="module")
