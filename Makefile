@@ -17,6 +17,7 @@ EMULATORS := .venv-emulators
 DATAFLOW := .venv-dataflow
 AIRFLOW := .venv-airflow
 IMAGES := dataflow/Dockerfile schedules/Dockerfile ship/Containerfile
+TERRAFORM := .venv-terraform
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -33,11 +34,11 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed $(DATAFLOW)/.installed $(AIRFLOW)/.installed nginx programs ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed $(DATAFLOW)/.installed $(AIRFLOW)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.dev nginx ## linters, types, architecture, containers, nginx -t and gixy on nginx/
+check: $(VENV)/.dev $(TERRAFORM)/google.json nginx ## linters, types, architecture, containers; nginx -t and gixy; terraform validate and checkov
 	@failed=; \
 	run() { \
 	  echo "· $$1"; shift; \
@@ -49,6 +50,7 @@ check: $(VENV)/.dev nginx ## linters, types, architecture, containers, nginx -t 
 	run "lint-imports" lint-imports; \
 	run "hadolint" hadolint $(IMAGES); \
 	run "nginx -t, gixy" python -m demo.server; \
+	run "terraform fmt, terraform validate, checkov" python -m tfcheck; \
 	test -z "$$failed"
 
 faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once
@@ -58,7 +60,7 @@ bench: $(VENV)/.bench $(DATAFLOW)/.installed $(EMULATORS)/.installed ## the benc
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(AIRFLOW) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(AIRFLOW) $(TERRAFORM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -98,6 +100,25 @@ $(AIRFLOW)/.installed: schedules/airflow-requirements.txt $(VENV)/.dev
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AIRFLOW)
 	@$(BIN)/uv pip install --quiet --python $(AIRFLOW)/bin/python --requirements $<
 	@touch $@
+
+$(TERRAFORM)/google.json: tfcheck/provider-requirements.txt tfcheck/schema.py $(TERRAFORM)/.installed
+	@echo "· reading the Google provider's schema (once; a download of 50 MB)"
+	@rm -rf $(TERRAFORM)/wheel
+	@$(TERRAFORM)/bin/python -m pip download --quiet --no-deps --dest $(TERRAFORM)/wheel --requirement $<
+	@$(TERRAFORM)/bin/python -m tfcheck.schema $(TERRAFORM)/wheel/*.whl $@
+	@rm -r $(TERRAFORM)/wheel
+
+$(TERRAFORM)/.installed: tfcheck/requirements.txt
+	@echo "· installing checkov into $(TERRAFORM) (once; about two minutes)"
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -m venv --clear $(TERRAFORM); \
+	  $(TERRAFORM)/bin/python -m pip install --quiet --requirement $<; \
+	  touch $@; \
+	  exit; \
+	done; \
+	echo "The checks of terraform/ want a Python from 3.11 on with its venv module, and none is on PATH." >&2; \
+	exit 1
 
 $(VENV)/.made:
 	@for python in $(PYTHONS); do \

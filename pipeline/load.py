@@ -52,6 +52,25 @@ class Order:
     keys_from: str | None = None
     lease: Lease | None = None
 
+    def __post_init__(self) -> None:
+        """Raises SetupError for what Dataflow's workers could not get at, or others could."""
+        if not self.launch.is_on_dataflow:
+            return
+        if not all(pattern.startswith("gs://") for pattern in self.search.patterns):
+            raise SetupError(
+                "Dataflow's workers cannot read logs of this machine: name logs as gs://BUCKET/…."
+            )
+        if self.rules.keys.keys and not self.keys_from:
+            raise SetupError(
+                "The keys would stand in Dataflow's job, for others to read: keep the key ring in "
+                "Secret Manager, and name it with --keys sm://projects/P/secrets/S/versions/V."
+            )
+        if not self.launch.brings_packages:
+            raise SetupError(
+                "Dataflow's workers have no Pixelship: name an image that has it with "
+                "--sdk_container_image, or its sdist with --extra_package."
+            )
+
 
 def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     """Loads log objects into an opened warehouse; what was loaded before is left alone.
@@ -60,7 +79,6 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     finished too, and what is left is planned anew. Raises SetupError, ServiceError, BalanceError.
     """
     began = time.monotonic()
-    _require_reachable(order)
     run_ = _Run(warehouse, order, progress)
     is_handed_over = False
     try:
@@ -77,26 +95,6 @@ def load(warehouse: Warehouse, order: Order, progress: Progress) -> Report:
     if not report.held_until:
         tell_run(report)
     return report
-
-
-def _require_reachable(order: Order) -> None:
-    """Raises SetupError for what Dataflow's workers could not get at, or others could."""
-    if not order.launch.is_on_dataflow:
-        return
-    if not all(pattern.startswith("gs://") for pattern in order.search.patterns):
-        raise SetupError(
-            "Dataflow's workers cannot read logs of this machine: name logs as gs://BUCKET/…."
-        )
-    if order.rules.keys.keys and not order.keys_from:
-        raise SetupError(
-            "The keys would stand in Dataflow's job, for others to read: keep the key ring in Secret "
-            "Manager, and name it with --keys sm://projects/P/secrets/S/versions/V."
-        )
-    if not order.launch.brings_packages:
-        raise SetupError(
-            "Dataflow's workers have no Pixelship: name an image that has it with "
-            "--sdk_container_image, or its sdist with --extra_package."
-        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -68,7 +68,9 @@ class Launch:
                 processes = SubprocessSDKEnvironment.from_command_string(worker.command())
             runner = FnApiRunner(default_environment=processes)
         try:
-            return beam.Pipeline(runner, options=PipelineOptions(options))
+            parsed = PipelineOptions(options)
+            parsed.view_as(SetupOptions).save_main_session = False  # nothing of it is needed
+            return beam.Pipeline(runner, options=parsed)
         except (ImportError, ValueError) as error:
             why = " ".join(str(error).split())
             raise SetupError(f"Beam refuses its options: {why}") from None

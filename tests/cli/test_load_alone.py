@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,10 +166,10 @@ def test_a_duckdb_file_has_no_leases(pixelship: Pixelship) -> None:
 
 
 @pytest.fixture
-def told(shell: Shell) -> Iterator[list[dict[str, Any]]]:
+def told(shell: Shell) -> list[dict[str, Any]]:
     shell.cloud.put("a.log", lines(b"1", b"2") + b"\xff\n")
     shell.cloud.put("damaged.gz", b"\x1f\x8b\x08nothing")
-    yield events(shell.load("--log", "json"))
+    return events(shell.load("--log", "json"))
 
 
 def test_the_log_tells_of_batches_by_their_balance_sheet(told: list[dict[str, Any]]) -> None:
