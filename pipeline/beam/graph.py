@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from apache_beam.transforms.window import GlobalWindow
@@ -32,6 +32,10 @@ from pipeline.staging import Job, Staged, Stager, Work
 from pipeline.storage import create_file, open_file
 
 MANIFEST = "staged.json"
+_NO_DASK = (
+    "DaskRunner is refused, as it gives wrong results without a word: leave --runner out, or name"
+    " another runner."
+)
 
 
 class Stage(beam.DoFn):  # type: ignore[misc]
@@ -108,7 +112,10 @@ class Launch:
                 processes = SubprocessSDKEnvironment.from_command_string(worker.command())
             runner = FnApiRunner(default_environment=processes)
         try:
-            return beam.Pipeline(runner, options=PipelineOptions(options))
+            parsed = PipelineOptions(options)
+            if "dask" in (parsed.view_as(StandardOptions).runner or "").lower():
+                raise SetupError(_NO_DASK)
+            return beam.Pipeline(runner, options=parsed)
         except (ImportError, ValueError) as error:
             why = " ".join(str(error).split())
             raise SetupError(f"Beam refuses its options: {why}") from None

@@ -68,6 +68,12 @@ def test_what_workers_say_of_a_failing_service_is_said(
     [
         ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
         ("--runner=DataflowRunner", "Missing required option: project"),
+        (
+            "--runner=DaskRunner",
+            "^DaskRunner is refused, as it gives wrong results without a word: ",
+        ),
+        ("--runner=dask", "^DaskRunner is refused"),
+        ("--runner=apache_beam.runners.dask.dask_runner.DaskRunner", "^DaskRunner is refused"),
     ],
 )
 def test_a_runner_that_beam_refuses_is_wrong_set_up(job: Job, option: str, said: str) -> None:
