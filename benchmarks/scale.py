@@ -29,6 +29,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from rich.console import Console
 
+from benchmarks import scale_page
 from benchmarks.generate import DEFAULT_SECRET
 from benchmarks.measure import adopt_orphans, measure
 from benchmarks.scale_logs import make_log
@@ -203,6 +204,8 @@ def main(argv: list[str] | None = None) -> int:
         table.print(Console())
     how = "The real job against the emulators; CPU seconds of whole processes, requests counted."
     Kept("What a million views cost", how, tables, found).write("scale", options.out)
+    if options.out is None:
+        scale_page.fill()
     return 0
 
 

@@ -53,5 +53,10 @@ def _markdown(headings: Sequence[str], rows: Sequence[Row]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (headings, rule, *rows))
 
 
-if __name__ == "__main__":
+def fill() -> None:
+    """Puts the tables into the page."""
     PAGE.write_text(filled(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    fill()
