@@ -1,7 +1,9 @@
 """What Dataflow's flex-template launcher runs: `pixelship load`, with a template's parameters.
 
 The launcher gives each parameter of `metadata.json` as --NAME=VALUE, and Beam's options beside them.
-Two parameters are lists, separated by commas; all else goes on as it is.
+Two parameters are lists, separated by commas; all else goes on as it is. To the launcher any exit status
+but 0 is a launch that failed, and it starts no job: so what waits for a person (a quarantined log, say)
+is left to the log and to the `pixelship status` of whoever watches, and all else is loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from pipeline.cli import run
+from pipeline.cli import main
+from pipeline.cli.group import EXIT_INCOMPLETE
 
 
 def load_words(given: Sequence[str]) -> list[str]:
@@ -24,5 +27,14 @@ def load_words(given: Sequence[str]) -> list[str]:
     return ["load", "--log=json", *logs, *allowed, *others]
 
 
+def launch(given: Sequence[str]) -> None:
+    """Runs the command; ends with 0 where it launched the job."""
+    try:
+        main(load_words(given))
+    except SystemExit as ended:
+        if ended.code != EXIT_INCOMPLETE:
+            raise
+
+
 if __name__ == "__main__":
-    run(load_words(sys.argv[1:]))
+    launch(sys.argv[1:])

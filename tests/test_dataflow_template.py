@@ -13,6 +13,7 @@ import click
 import pytest
 
 from dataflow.launch import load_words
+from emulators.environment import write_credentials
 from pipeline import gcp
 from pipeline.beam.options import separate_beam_options
 from pipeline.cli.load import load
@@ -21,6 +22,9 @@ from pipeline.cli.warehouse import warehouse_of
 from pipeline.errors import SetupError
 from pipeline.secret_references import follow
 from pipeline.sources.patterns import Pattern
+from pipeline.storage import create_file, open_file
+from tests.cloud import Cloud
+from tests.logs import Hit, log, tsv
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-dataflow" / "bin" / "python"
@@ -31,7 +35,7 @@ GIVEN = {
     "to": "bigquery:acme-analytics",
     "state": "gs://acme-pixelship/state",
     "location": "EU",
-    "keys": "sm://projects/acme/secrets/pixelship-keys/versions/latest",
+    "keys": "sm://projects/acme-analytics/secrets/pixelship-keys/versions/latest",
     "config": "gs://acme-pixelship/pixelship.toml",
     "format": "nginx-tsv",
     "allow": "news.*,mail.opens",
@@ -41,14 +45,14 @@ GIVEN = {
 }
 LAUNCHER_S = [
     "--runner=DataflowRunner",
-    "--project=acme",
+    "--project=acme-analytics",
     "--region=europe-west1",
     "--job_name=pixelship-1",
     "--template_location=gs://acme-dataflow/staging/template_launches/1/job_object",
     "--staging_location=gs://acme-dataflow/staging",
     "--temp_location=gs://acme-dataflow/tmp",
-    "--service_account_email=pixelship@acme.iam.gserviceaccount.com",
-    "--sdk_container_image=europe-west1-docker.pkg.dev/acme/pixelship/dataflow:1",
+    "--service_account_email=pixelship@acme-analytics.iam.gserviceaccount.com",
+    "--sdk_container_image=europe-west1-docker.pkg.dev/acme-analytics/pixelship/dataflow:1",
     "--subnetwork=regions/europe-west1/subnetworks/pixelship",
     "--no_use_public_ips",
     "--num_workers=1",
@@ -191,8 +195,8 @@ REFUSED = [
     ("keys", "keys.json"),
     ("keys", "env:KEYS"),
     ("keys", "file:/keys.json"),
-    ("keys", "sm://projects/acme/secrets/ring"),
-    ("keys", "sm://projects/acme/secrets/ring/versions/"),
+    ("keys", "sm://projects/acme-analytics/secrets/ring"),
+    ("keys", "sm://projects/acme-analytics/secrets/ring/versions/"),
     ("config", "pixelship.toml"),
     ("config", "gs:///pixelship.toml"),
     ("format", "edge.toml"),
@@ -245,6 +249,50 @@ def test_what_the_template_refuses_the_program_does_too(name: str, value: str) -
     if value:  # what is empty is as if it were not given
         with pytest.raises((SetupError, click.UsageError)):
             PROGRAM[name](value)
+
+
+def test_the_launcher_gets_a_graph_and_0_though_something_waits_for_a_person(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.put("px-1.tsv", log(tsv(Hit(uri=b"/pixel.gif?key=story-1"))))
+    cloud.put("px-2.tsv", log(tsv(Hit(uri=b"/pixel.gif?key=story-2"))))
+    cloud.put("px-3.tsv", log(tsv(Hit(uri=b"/pixel.gif?key=story-2"))))  # a copy, to be quarantined
+    with create_file(f"{cloud.folder}/pixelship.toml") as sink:
+        sink.write(b'[ping]\ndestination = "counts.hits"')
+    graph = f"{cloud.folder}/template_launches/1/job_object"
+    given = {
+        "logs": f"{cloud.folder}/logs/",
+        "to": f"bigquery:{cloud.project}",
+        "state": cloud.state,
+        "config": f"{cloud.folder}/pixelship.toml",
+        "lease": "600",
+    }
+    launcher_s = [each for each in LAUNCHER_S if "gs://" not in each] + [
+        f"--template_location={graph}",
+        f"--staging_location={cloud.folder}/staging",
+        f"--temp_location={cloud.folder}/temp",
+    ]
+    credentials = {"GOOGLE_APPLICATION_CREDENTIALS": str(write_credentials(tmp_path))}
+    done = subprocess.run(
+        [
+            PYTHON,
+            ROOT / "dataflow/launch.py",
+            *(f"--{k}={v}" for k, v in given.items()),
+            *launcher_s,
+        ],
+        env=cloud.environment() | credentials | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with open_file(graph) as stream:
+        job = json.load(stream)
+    (workers,) = job["environment"]["workerPools"]
+    images = {each["containerImage"] for each in workers["sdkHarnessContainerImages"]}
+    assert {f"--sdk_container_image={image}" for image in images} <= set(LAUNCHER_S)
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines() if line[:1] == "{"]
+    assert events == ["batch_planned", "quarantined", "run_done"], done.stdout
 
 
 def test_the_readme_names_each_parameter() -> None:

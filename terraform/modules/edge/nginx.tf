@@ -134,7 +134,7 @@ resource "google_compute_instance_template" "edge" {
     auto_delete  = true
     source_image = "projects/debian-cloud/global/images/family/debian-12"
     disk_type    = "pd-balanced"
-    disk_size_gb = 20
+    disk_size_gb = 10
   }
 
   disk {
