@@ -21,14 +21,21 @@ LAUNCHER = {"run_done", "run_failed", "lease_held", "quarantined"}
 """What the launcher of a Dataflow job tells; workers tell the rest."""
 EVENTS: list[dict[str, Any]] = [
     {"event": "batch_planned", "batch": "00000007", "objects": 2, "bytes": 900},
-    {"event": "batch_done", "batch": "00000007", "objects": 2, "lines": 100, "rejected": 7},
+    {
+        "event": "batch_done",
+        "batch": "00000007",
+        "objects": 2,
+        "lines": 100,
+        "rejected": 7,
+        "lag_s": 61.5,
+    },
     {"event": "rejected", "batch": "00000007", "reason": "tampered", "lines": 4},
     {"event": "rejected", "batch": "00000007", "reason": "unsigned", "lines": 3},
     {"event": "object_damaged", "batch": "00000007", "object": "gs://l/a.gz", "reason": "cut"},
     {"event": "parked", "destination": "news.views", "rows": 5, "reason": "it lacks key"},
     {"event": "quarantined", "object": "gs://l/b.gz", "reason": "is a copy"},
     {"event": "lease_held"},
-    {"event": "run_done", "batches": 1, "objects": 2, "parked": 5, "lag_s": 61.5, "seconds": 3},
+    {"event": "run_done", "batches": 1, "objects": 2, "parked": 5, "seconds": 3},
     {"event": "run_failed", "reason": 'the "run_done" of it'},
 ]
 COUNTED = {

@@ -25,12 +25,12 @@ locals {
 
   values = {
     lag_seconds = {
-      event       = "run_done"
+      event       = "batch_done"
       key         = "lag_s"
-      text        = "textPayload"
+      text        = "jsonPayload.message"
       unit        = "s"
       label       = null
-      description = "The age of the newest view that is loaded, by run."
+      description = "How old a batch's newest view was when it was loaded."
     }
     lines = {
       event       = "batch_done"
@@ -69,8 +69,8 @@ locals {
   alerts = {
     lag = {
       title      = "views are late"
-      conditions = { "The newest view is older than ${var.alerts.lag_s} s" = "sum(increase(${local.promql.lag_seconds_sum}[${local.window}])) / sum(increase(${local.promql.lag_seconds_count}[${local.window}])) > ${var.alerts.lag_s}" }
-      advice     = "Either nobody looks at the pixels, or logs do not come, or runs do not keep up. See whether the log bucket has new objects, and what the last runs say."
+      conditions = { "Views are loaded over ${var.alerts.lag_s} s late" = "sum(increase(${local.promql.lag_seconds_sum}[${local.window}])) / sum(increase(${local.promql.lag_seconds_count}[${local.window}])) > ${var.alerts.lag_s}" }
+      advice     = "Either logs come late, or runs do not keep up. See how old the newest objects of the log bucket are, and what the last runs say. Where no views come at all, there is nothing to be late."
     }
     parked = {
       title      = "rows are parked"

@@ -318,7 +318,7 @@ variable "alert_emails" {
 }
 
 variable "alerts" {
-  description = "When: the newest view is older than lag_s; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
+  description = "When: a batch's newest view is older than lag_s as it is loaded; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
   type = object({
     lag_s       = optional(number, 10800)
     reject_rate = optional(number, 0.1)
