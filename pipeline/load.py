@@ -214,7 +214,7 @@ class _Run:
 
     def _commit(self, batch: Batch, staged: Staged) -> None:
         report = self._warehouse.commit(batch, staged)
-        tell_batch(report)
+        tell_batch(report, staged.latest_us)
         self._report.add(report)
 
     def _objects_aside(self) -> int:

@@ -69,11 +69,15 @@ module "job" {
   runner       = var.runner
   image        = var.image
   schedule     = var.schedule
+  dataflow     = var.dataflow
+  subnetwork   = var.subnetwork
+  cloud_run    = var.cloud_run
   config       = var.config
   log_bucket   = module.logs.bucket
   log_prefixes = [local.is_bucket ? "requests/" : "nginx/"]
   datasets     = concat(module.warehouse.dataset_ids, [module.warehouse.bookkeeping_dataset_id])
   alert_emails = var.alert_emails
+  alerts       = var.alerts
   budget       = var.budget
   labels       = var.labels
 

@@ -44,8 +44,8 @@ variable "domains" {
   type        = list(string)
 
   validation {
-    condition     = length(var.domains) > 0 && length(var.domains) <= 100
-    error_message = "Between 1 and 100 host names are wanted: a managed certificate holds no more."
+    condition     = length(var.domains) > 0 && length(var.domains) <= 15 && length(distinct(var.domains)) == length(var.domains)
+    error_message = "Between 1 and 15 different host names are wanted: a load balancer takes no more certificates."
   }
 
   validation {
@@ -178,6 +178,60 @@ variable "schedule" {
   }
 }
 
+variable "dataflow" {
+  description = "Dataflow's machines. Batch jobs scale between one worker and max_workers and shuffle in the service, both by default. ARM is a machine_type such as t2a-standard-2, with an image for it; flexrs takes cheaper, preemptible machines within six hours, and so wants a daily schedule; without public_ips, a subnetwork of yours must have Private Google Access."
+  type = object({
+    machine_type          = optional(string, "e2-standard-2")
+    launcher_machine_type = optional(string, "e2-medium")
+    max_workers           = optional(number, 4)
+    flexrs                = optional(bool, false)
+    public_ips            = optional(bool, false)
+    kms_key_name          = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for type in [var.dataflow.machine_type, var.dataflow.launcher_machine_type] : can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", type))])
+    error_message = "Give machine types, such as e2-standard-2 or t2a-standard-2."
+  }
+
+  validation {
+    condition     = var.dataflow.max_workers >= 1 && var.dataflow.max_workers <= 1000 && floor(var.dataflow.max_workers) == var.dataflow.max_workers
+    error_message = "max_workers is a whole number from 1 to 1000."
+  }
+}
+
+variable "subnetwork" {
+  description = "Dataflow: the workers' subnetwork, as regions/REGION/subnetworks/NAME or a full URL; null for a network of their own, made here."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.subnetwork == null ? true : can(regex("^(https://www\\.googleapis\\.com/compute/v1/projects/[^/]+/)?regions/[^/]+/subnetworks/[^/]+$", var.subnetwork))
+    error_message = "Name it as regions/REGION/subnetworks/NAME, or by its full URL where it is in another project."
+  }
+}
+
+variable "cloud_run" {
+  description = "Cloud Run's machine: a worker process for each CPU, and how long a run may last."
+  type = object({
+    cpu       = optional(number, 2)
+    memory    = optional(string, "4Gi")
+    timeout_s = optional(number, 3600)
+  })
+  default = {}
+
+  validation {
+    condition     = contains([1, 2, 4, 6, 8], var.cloud_run.cpu) && can(regex("^[1-9][0-9]*(Mi|Gi)$", var.cloud_run.memory))
+    error_message = "Cloud Run has 1, 2, 4, 6 or 8 CPUs, and memory such as 4Gi."
+  }
+
+  validation {
+    condition     = var.cloud_run.timeout_s >= 60 && var.cloud_run.timeout_s <= 86400
+    error_message = "timeout_s is from 60 seconds to a day."
+  }
+}
+
 variable "config" {
   description = "The text of a pixelship.toml, as in file(\"pixelship.toml\"); null for none."
   type        = string
@@ -197,6 +251,26 @@ variable "alert_emails" {
   validation {
     condition     = alltrue([for address in var.alert_emails : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", address))])
     error_message = "Give e-mail addresses."
+  }
+}
+
+variable "alerts" {
+  description = "When: the newest view is older than lag_s; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
+  type = object({
+    lag_s       = optional(number, 10800)
+    reject_rate = optional(number, 0.1)
+    window_s    = optional(number, 7200)
+  })
+  default = {}
+
+  validation {
+    condition     = var.alerts.lag_s > 0 && var.alerts.reject_rate > 0 && var.alerts.reject_rate <= 1
+    error_message = "lag_s is above 0, reject_rate above 0 and at most 1."
+  }
+
+  validation {
+    condition     = var.alerts.window_s >= 600 && var.alerts.window_s <= 90000
+    error_message = "window_s is from 600 to 90000 seconds (25 hours), Cloud Monitoring's limit."
   }
 }
 

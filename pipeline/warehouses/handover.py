@@ -25,9 +25,10 @@ class Handover:
         with self.open() as warehouse:
             for each in warehouse.open_batches():
                 if each.id == batch:
-                    report = warehouse.commit(each, warehouse.staged(each) or staged)
+                    counted = warehouse.staged(each) or staged
+                    report = warehouse.commit(each, counted)
                     warehouse.make_views(self.opens, self.hits)
-                    tell_batch(report)
+                    tell_batch(report, counted.latest_us)
                     tell_what_waits(report)
 
     def finish(self) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from pipeline.model import COUNTS
 from pipeline.structured_log import tell
 from pipeline.warehouses.contract import Report
 
 
-def tell_batch(report: Report) -> None:
-    """Tells of a batch: its balance sheet, its rejects by reason, its damaged objects."""
+def tell_batch(report: Report, latest_us: int | None) -> None:
+    """Tells of a batch: its balance sheet, its rejects by reason, its damaged objects.
+
+    `latest_us` is the log's time of its newest view, since 1970; its age is `lag_s`.
+    """
+    lag = {} if latest_us is None else {"lag_s": round(time.time() - latest_us / 1e6, 1)}
     for batch in report.batches:
         total = report.total
         counts = {name: getattr(total, name) for name in COUNTS}
@@ -21,6 +26,7 @@ def tell_batch(report: Report) -> None:
             objects=report.objects,
             **counts,
             rejected=total.rejected.total(),
+            **lag,
         )
         for reason, lines in sorted(total.rejected.items()):
             message = f"{lines} lines of batch {batch} were rejected: {reason}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.batchlog.lease import Lease
 from pipeline.errors import ServiceError
 from tests.cli.conftest import Done, Pixelship
 from tests.cloud import Cloud
-from tests.logs import GOOGLEBOT, Hit, log, signed, tsv
+from tests.logs import GOOGLEBOT, NOON_US, Hit, log, signed, tsv
 
 ALONE = "--no_wait_until_finish"
 TABLES = ("news.pageviews", "mail.opens", "pixelship.objects", "pixelship.rejects")
@@ -185,6 +186,7 @@ def test_the_log_tells_of_batches_by_their_balance_sheet(told: list[dict[str, An
     assert {name: done[name] for name in ("batch", "severity", "objects", "lines")} == {
         "batch": "00000001", "severity": "INFO", "objects": 2, "lines": 6,
     }  # fmt: skip
+    assert done["lag_s"] == pytest.approx(time.time() - NOON_US / 1e6, abs=600)
     fates = ("header", "not_pixel", "accepted", "bot", "duplicate", "rejected")
     assert sum(done[name] for name in fates) == done["lines"] + done["extra_events"]
     rejected = {event["reason"]: event["lines"] for event in told if event["event"] == "rejected"}

@@ -180,3 +180,16 @@ def test_wrong_values_are_refused_in_a_sentence(terraform: Terraform) -> None:
         terraform.plan(ROOT / "terraform/modules/job", variables)
     said = " ".join(str(caught.value).split())
     assert [name for name, (_, sentence) in WRONG.items() if sentence not in said] == []
+
+
+@pytest.mark.parametrize("name", ["dataflow", "cloud_run", "alerts"])
+def test_what_may_be_chosen_stands_in_the_readme(name: str) -> None:
+    page = (ROOT / "terraform/README.md").read_text(encoding="utf-8")
+    for module in ("terraform", "terraform/modules/job"):
+        text = (ROOT / module / "variables.tf").read_text(encoding="utf-8")
+        declared = text.partition(f'variable "{name}" {{')[2].partition("\n}\n")[0]
+        chosen = re.findall(r'(\w+) += optional\(\w+(?:, "?([\w.-]+)"?)?\)', declared)
+        assert chosen
+        for attribute, default in chosen:
+            rows = re.findall(rf"^\|.*`{attribute}`.*$", page, re.M)
+            assert any(f"`{default}`" in row if default else "none" in row for row in rows)

@@ -10,13 +10,15 @@ resource "google_compute_global_address" "pixel" {
   name    = "${var.name}-pixel"
 }
 
-# A certificate cannot be changed: with other host names there is a new one, before the old one goes.
+# A certificate for each host name: one that is added waits for its DNS record alone, and the others go on.
 resource "google_compute_managed_ssl_certificate" "pixel" {
+  for_each = toset(var.domains)
+
   project = var.project
-  name    = "${var.name}-pixel-${substr(sha256(join(" ", var.domains)), 0, 8)}"
+  name    = "${var.name}-pixel-${substr(sha256(each.key), 0, 8)}"
 
   managed {
-    domains = var.domains
+    domains = [each.key]
   }
 
   lifecycle {
@@ -41,7 +43,7 @@ resource "google_compute_target_https_proxy" "pixel" {
   project          = var.project
   name             = "${var.name}-pixel"
   url_map          = google_compute_url_map.pixel.id
-  ssl_certificates = [google_compute_managed_ssl_certificate.pixel.id]
+  ssl_certificates = [for each in var.domains : google_compute_managed_ssl_certificate.pixel[each].id]
   ssl_policy       = google_compute_ssl_policy.pixel.id
 }
 

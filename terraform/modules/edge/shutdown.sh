@@ -4,10 +4,11 @@
 
 set -uo pipefail
 
-log=/var/log/nginx/pixelship.log
+root=${DESTDIR:-}
+logs=$root/var/log/nginx
 systemctl stop nginx
-if [ -s "$log" ]; then
-  mv "$log" "$log-$(date -u +%Y%m%dT%H%M%S.%NZ)"
+if [ -s "$logs/pixelship.log" ]; then
+  mv "$logs/pixelship.log" "$logs/pixelship.log-$(date -u +%Y%m%dT%H%M%S.%NZ)"
 fi
-. /etc/default/pixelship-ship
-/usr/local/bin/pixelship ship --from /var/log/nginx --to "$PIXELSHIP_TO" --settle 0s
+. "$root/etc/default/pixelship-ship"
+pixelship ship --from "$logs" --to "$PIXELSHIP_TO" --settle 0s

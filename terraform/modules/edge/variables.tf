@@ -34,8 +34,8 @@ variable "domains" {
   type        = list(string)
 
   validation {
-    condition     = length(var.domains) > 0 && length(var.domains) <= 100
-    error_message = "Between 1 and 100 host names are wanted: a managed certificate holds no more."
+    condition     = length(var.domains) > 0 && length(var.domains) <= 15 && length(distinct(var.domains)) == length(var.domains)
+    error_message = "Between 1 and 15 different host names are wanted: a load balancer takes no more certificates."
   }
 
   validation {

@@ -6,9 +6,8 @@ locals {
   resource_type = local.is_dataflow ? "dataflow_job" : "cloud_run_job"
   log_source    = "resource.type=\"${local.is_dataflow ? "dataflow_step" : "cloud_run_job"}\" AND resource.labels.job_name=\"${var.name}\""
 
-  events = ["run_done", "run_failed", "lease_held", "batch_done", "rejected", "parked", "quarantined", "object_damaged"]
   is_event = {
-    for event in local.events : event => join(" ", [
+    for event in distinct([for each in concat(values(local.counters), values(local.values)) : each.event]) : event => join(" ", [
       "${local.log_source} AND (jsonPayload.event=\"${event}\"",
       "OR jsonPayload.message=~\"\\\"event\\\": ?\\\"${event}\\\"\"",
       "OR textPayload=~\"\\\"event\\\": ?\\\"${event}\\\"\")",
@@ -51,9 +50,8 @@ locals {
     }
   }
 
-  metric_prefix = replace(var.name, "-", "_")
-  selector      = "{monitored_resource=\"${local.resource_type}\"}"
-  window        = "${var.alerts.window_s}s"
+  selector = "{monitored_resource=\"${local.resource_type}\"}"
+  window   = "${var.alerts.window_s}s"
   promql = merge(
     { for name, metric in google_logging_metric.counter : name => "logging_googleapis_com:user_${metric.name}${local.selector}" },
     merge([
@@ -112,7 +110,7 @@ resource "google_logging_metric" "counter" {
   for_each = local.counters
 
   project     = var.project
-  name        = "${local.metric_prefix}_${each.key}"
+  name        = "${local.identifier}_${each.key}"
   description = each.value.description
   filter      = local.is_event[each.value.event]
 
@@ -127,7 +125,7 @@ resource "google_logging_metric" "value" {
   for_each = local.values
 
   project         = var.project
-  name            = "${local.metric_prefix}_${each.key}"
+  name            = "${local.identifier}_${each.key}"
   description     = each.value.description
   filter          = local.is_event[each.value.event]
   value_extractor = local.is_dataflow ? "REGEXP_EXTRACT(${each.value.text}, \"\\\"${each.value.key}\\\": ?([0-9.]+)\")" : "EXTRACT(jsonPayload.${each.value.key})"

@@ -320,7 +320,7 @@ variable "alert_emails" {
 variable "alerts" {
   description = "When: the newest view is older than lag_s; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
   type = object({
-    lag_s       = optional(number, 7200)
+    lag_s       = optional(number, 10800)
     reject_rate = optional(number, 0.1)
     window_s    = optional(number, 7200)
   })
