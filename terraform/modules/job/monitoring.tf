@@ -30,7 +30,7 @@ locals {
       key         = "lag_s"
       unit        = "s"
       label       = null
-      description = "The age of the newest view, by batch."
+      description = "How old a batch's newest view was when it was loaded."
     }
     lines = {
       event       = "batch_done"
