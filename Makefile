@@ -102,7 +102,7 @@ $(DATAFLOW)/.installed: pyproject.toml $(VENV)/.dev
 	@$(BIN)/uv pip install --quiet --python $(DATAFLOW)/bin/python --requirements pyproject.toml --extra dataflow
 	@touch $@
 
-$(AIRFLOW)/.installed: schedules/airflow-requirements.txt $(VENV)/.dev
+$(AIRFLOW)/.installed: schedules/airflow-requirements.txt | $(VENV)/.dev
 	@echo "· installing Airflow into $(AIRFLOW) (once; about a minute)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AIRFLOW)
 	@$(BIN)/uv pip install --quiet --python $(AIRFLOW)/bin/python --requirements $<
