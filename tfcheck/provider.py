@@ -55,7 +55,7 @@ class Provider(service.ProviderServicer):  # type: ignore[misc]
         for name in _CHOSEN.keys() & schema["resources"].keys():
             for argument in _CHOSEN[name]:
                 schema["resources"][name]["attributes"][argument]["computed"] = True
-        self._response = _schema_response(schema)  # made once: it takes half a second
+        self._response = _schema_response(schema)  # made once, for it is asked for at each command
 
     def GetProviderSchema(self, request: Any, context: Any) -> Any:
         """The whole schema."""

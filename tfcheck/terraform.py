@@ -33,7 +33,7 @@ def find_terraform() -> str:
 
 
 class Terraform:
-    """Terraform with a provider that `serve_provider` has started. It writes only into `scratch`."""
+    """Terraform with a provider that is being served at `reattach`. It writes only into `scratch`."""
 
     def __init__(self, reattach: str, scratch: Path) -> None:
         self._program = find_terraform()
