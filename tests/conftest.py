@@ -39,6 +39,7 @@ def cloud(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[Cloud]:
     cloud = fresh_cloud(*cloud_servers)
     yield cloud
     cloud.bigquery.forget(cloud.project)
+    cloud.store.empty_bucket(BUCKET)
 
 
 @pytest.fixture(scope="session")
