@@ -64,3 +64,11 @@ def proxy(faults: FaultProxy) -> Iterator[FaultProxy]:
     """The same for tests of refused downloads, whose sockets the garbage collector has to close."""
     yield faults
     gc.collect()
+
+
+@pytest.fixture
+def without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the main job stage in this thread: what Beam adds has its own tests, and takes its time."""
+    from tests.staging import stage_here
+
+    monkeypatch.setattr("pipeline.load.run", stage_here)
