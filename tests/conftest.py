@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,28 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if "CI" in os.environ else "local")
+
+HERE = Path(__file__).parent
+IN_DEPTH = (
+    "batchlog/test_interleavings.py",
+    "batchlog/test_late.py",
+    "batchlog/test_races.py",
+    "emulators",
+    "faults",
+    "hostile",
+    "properties",
+    "test_benchmarks.py",
+    "test_hostile.py",
+    "warehouses/test_sequences.py",
+)
+"""What tries thousands of variants of code that other tests run, or is of no code of the package."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out of coverage what tries in depth: tracing would cost it half its time again."""
+    for item in items:
+        if any(item.path.is_relative_to(HERE / name) for name in IN_DEPTH):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
