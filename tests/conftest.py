@@ -30,12 +30,15 @@ IN_DEPTH = (
     "emulators",
     "faults",
     "hostile",
+    "integration",
     "properties",
     "test_benchmarks.py",
     "test_hostile.py",
+    "test_kill.py",
+    "test_ship_kill.py",
     "warehouses/test_sequences.py",
 )
-"""What tries thousands of variants of code that other tests run, or is of no code of the package."""
+"""What runs code again and again that other tests run once, or in other processes, or none of the package."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
