@@ -22,11 +22,11 @@ PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo cloud test check faults bench clean venv nginx programs
+.PHONY: help demo cloud test test-flink check faults bench clean venv nginx programs
 
 help: ## list what can be done (this)
 	@echo "Pixelship. What make can do here:"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came out of it
 	@$(BIN)/python -m demo
@@ -37,6 +37,13 @@ cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, wi
 test: $(VENV)/.dev $(EMULATORS)/.installed $(DATAFLOW)/.installed $(AIRFLOW)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
+
+test-flink: $(VENV)/.dev $(EMULATORS)/.installed ## the job on a real Flink cluster, and on Prism (wants Java, Maven, Go)
+	@$(BIN)/python -m runners.install
+	@echo "· running the tests"
+	@$(BIN)/python -m pytest runners/tests
+	@echo "· timing one and two task managers"
+	@$(BIN)/python -m benchmarks.flink --quick
 
 check: $(VENV)/.dev $(TERRAFORM)/google.json nginx ## linters, types, architecture, containers; nginx -t and gixy; terraform validate and checkov
 	@failed=; \
@@ -60,7 +67,7 @@ bench: $(VENV)/.bench $(DATAFLOW)/.installed $(EMULATORS)/.installed ## the benc
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(AIRFLOW) $(TERRAFORM) demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(AIRFLOW) $(TERRAFORM) .runners demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -95,7 +102,7 @@ $(DATAFLOW)/.installed: pyproject.toml $(VENV)/.dev
 	@$(BIN)/uv pip install --quiet --python $(DATAFLOW)/bin/python --requirements pyproject.toml --extra dataflow
 	@touch $@
 
-$(AIRFLOW)/.installed: schedules/airflow-requirements.txt $(VENV)/.dev
+$(AIRFLOW)/.installed: schedules/airflow-requirements.txt | $(VENV)/.dev
 	@echo "· installing Airflow into $(AIRFLOW) (once; about a minute)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AIRFLOW)
 	@$(BIN)/uv pip install --quiet --python $(AIRFLOW)/bin/python --requirements $<

@@ -1,4 +1,4 @@
-"""`python -m benchmarks` runs `benchmarks.run`, then `formats` and `bigquery` in the same manner.
+"""`python -m benchmarks` runs `benchmarks.run`, then `formats`, `bigquery` and `scale` in the same manner.
 
 Where contenders or scenarios are chosen (`--only`, `--scenario`), the first alone.
 """
@@ -6,7 +6,7 @@ Where contenders or scenarios are chosen (`--only`, `--scenario`), the first alo
 import argparse
 import sys
 
-from benchmarks import bigquery, formats, run
+from benchmarks import bigquery, formats, run, scale
 
 
 def main(argv: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     for name in ("rounds", "out"):
         value = getattr(given, name)
         same += [f"--{name}", value] if value else []
-    return max(status, formats.main(same), bigquery.main(same))
+    return max(status, formats.main(same), bigquery.main(same), scale.main(same))
 
 
 if __name__ == "__main__":

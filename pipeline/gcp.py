@@ -26,12 +26,15 @@ from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from requests.adapters import HTTPAdapter
 
 from pipeline.errors import ServiceError, SetupError
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+CALLS_AT_ONCE = 32
+"""Calls of BigQuery that are made at the same time, at most: it answers 100 a second of each method."""
 RETRY_S = 120.0
 """For how long a call that fails is tried again."""
 REPLY_S = 60.0
@@ -94,7 +97,10 @@ def bigquery_client(project: str, location: str | None = None) -> bigquery.Clien
 
     is_emulated = bool(os.environ.get(_BIGQUERY_EMULATOR))
     credentials = AnonymousCredentials() if is_emulated else None  # type: ignore[no-untyped-call]
-    return bigquery.Client(project=project, location=location, credentials=credentials)
+    client = bigquery.Client(project=project, location=location, credentials=credentials)
+    for scheme in ("https://", "http://"):  # or connections beyond ten would be made for each call
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CALLS_AT_ONCE))
+    return client
 
 
 def secret_manager_emulator() -> str | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from benchmarks import scale_logs, scale_page
 from benchmarks.format_logs import WRITERS, lines_of
 from benchmarks.generate import DEFAULT_SECRET
 from benchmarks.ladder import with_broken_urls
 from benchmarks.lines_of_text import nginx_tsv
+from benchmarks.scale_model import Carried, Measured, Site
 from benchmarks.signatures import signed_requests
 from pipeline.blocks import Block, read_blocks
 from pipeline.engine import sniff
@@ -73,3 +77,49 @@ def test_views_are_signed_in_either_version(name: str, repair: str | None) -> No
     assert reading.tally.rejected == {}
     assert {row["repair"] for row in reading.events} == {repair}
     assert {row["extras"] is None for row in reading.events} == {"added" not in name}
+
+
+# The page of scale
+
+
+def test_the_page_of_scale_says_what_was_measured() -> None:
+    page = scale_page.PAGE.read_text()
+    assert scale_page.filled(page) == page
+
+
+def test_the_page_of_scale_has_every_table() -> None:
+    page = scale_page.PAGE.read_text()
+    assert all(f"<!-- table: {name} -->" in page for name in scale_page.tables())
+
+
+def test_what_a_view_costs_is_told_from_what_a_run_costs() -> None:
+    def ran(views: int, cpu_s: float) -> dict[str, object]:
+        return {
+            "views": views, "lines": 2 * views, "cpu_s": cpu_s, "log_bytes": 100 * views,
+            "staged_bytes": 80 * views, "requests": {"writes": 20, "listings": 5, "reads": 9},
+        }  # fmt: skip
+
+    measured = Measured.of(
+        {
+            "by_lines": [ran(100_000, 3.0), ran(1_100_000, 13.0)],
+            "staged": [{"lines": 300_000, "shards": 3}],
+            "planned": [{"listed": 1000, "state_bytes": 60_000}],
+        }
+    )
+    assert measured == Measured(10.0, 2.0, 100, 80, 2, 50_000, 25, 60)
+    day = Carried(Site(10**9, 288), measured)
+    assert (day.cpu_s, day.vcpus, day.batches) == (10_576, 1, 288)
+    assert (day.load_jobs, day.logs, day.log_bytes) == (288 * 7, 2000, 10**11)
+    bill = day.bill()
+    assert bill["BigQuery"] == pytest.approx(10**11 * 3.7 / 2**30 * (90 * 0.02 + 275 * 0.01))
+    lookups, sent_gib = 2 * 30 * 10**9 * 0.75e-6, 2 * 30 * 10**9 * 600 / 2**30
+    sent = 10 * 1024 * 0.08 + (sent_gib - 10 * 1024) * 0.055
+    assert bill["CDN"] == pytest.approx(lookups + sent + 0.025 * 730)
+
+
+def test_a_log_of_many_destinations_has_views_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale_logs, "DATA_FOLDER", tmp_path)
+    reading = read(gzip.decompress(scale_logs.make_log(3000, 20).read_bytes()), RULES)
+    assert len({row["key"] for row in reading.events}) == 20

@@ -16,7 +16,10 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from pipeline.beam import worker
 from pipeline.errors import ServiceError, SetupError
 
-_DATAFLOW = "dataflowrunner"
+_NO_DASK = (
+    "DaskRunner is refused, as it gives wrong results without a word: leave --runner out, or name "
+    "another runner."
+)
 _OF_PACKAGES = ("sdk_container_image", "setup_file", "extra_packages", "requirements_file")
 """Options of Beam that bring Pixelship to remote workers."""
 
@@ -31,12 +34,12 @@ class Launch:
     @property
     def is_local(self) -> bool:
         """Whether the graph runs in this process and those that it starts."""
-        return "runner" not in self._given
+        return not self._runner
 
     @property
     def is_on_dataflow(self) -> bool:
         """Whether Google's Dataflow runs it."""
-        return str(self._given.get("runner", "")).lower().endswith(_DATAFLOW)
+        return "dataflow" in self._runner
 
     @property
     def is_template(self) -> bool:
@@ -59,6 +62,8 @@ class Launch:
         The local runner is made outright: Beam's `DirectRunner` would first try to download another.
         Raises SetupError for a runner or an option that Beam refuses.
         """
+        if "dask" in self._runner:
+            raise SetupError(_NO_DASK)
         options = list(self.beam_options)
         runner = None
         if self.is_local:
@@ -74,6 +79,11 @@ class Launch:
         except (ImportError, ValueError) as error:
             why = " ".join(str(error).split())
             raise SetupError(f"Beam refuses its options: {why}") from None
+
+    @property
+    def _runner(self) -> str:
+        """What the options say of the runner, in lower case: Beam takes short and whole names."""
+        return str(self._given.get("runner", "")).lower()
 
     @property
     def _given(self) -> dict[str, Any]:

@@ -84,25 +84,26 @@ def load(
     from pipeline.load import load as run_load
     from pipeline.sources import Search
 
-    patterns, beam_options = separate_beam_options(logs)
-    if not patterns:
-        raise SetupError("Name a log file, a glob or a folder to load.")
-    rules = take_rules(others)
-    to = warehouse_of(warehouse, **others)
-    config_file = rules["config_file"] or Path(DEFAULT_CONFIG_FILE)
-    ours = (*to.files, *key_files(key_file), config_file, *map_files(log_format))
-    search = Search(patterns, ours, settle_s)
-    if is_plan:
-        _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)
-        return
-    launch = Launch(workers, beam_options)
-    keys_from = None if launch.is_local else remote_reference(key_file)
-    lease = lease_of(to, others["state"], lease_s)
-    order = Order(
-        search, rules_of(key_file, rules), format_of(log_format), launch, keys_from, lease
-    )
-    with _telling(log_form), to, LoadProgress() as progress:
-        report = run_load(to, order, progress.advance)
+    with _telling(log_form):
+        patterns, beam_options = separate_beam_options(logs)
+        if not patterns:
+            raise SetupError("Name a log file, a glob or a folder to load.")
+        rules = take_rules(others)
+        to = warehouse_of(warehouse, **others)
+        config_file = rules["config_file"] or Path(DEFAULT_CONFIG_FILE)
+        ours = (*to.files, *key_files(key_file), config_file, *map_files(log_format))
+        search = Search(patterns, ours, settle_s)
+        if is_plan:
+            _show_plan(to, search, merges=others["dedupe"] == "merge", as_json=as_json)
+            return
+        launch = Launch(workers, beam_options)
+        keys_from = None if launch.is_local else remote_reference(key_file)
+        lease = lease_of(to, others["state"], lease_s)
+        order = Order(
+            search, rules_of(key_file, rules), format_of(log_format), launch, keys_from, lease
+        )
+        with to, LoadProgress() as progress:
+            report = run_load(to, order, progress.advance)
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.batchlog import BatchLog, Decision, LogView, OpenBatch
 from pipeline.duplicates import drop_duplicates
 from pipeline.errors import ServiceError, SetupError
+from pipeline.gcp import CALLS_AT_ONCE
 from pipeline.model import Batch, LogObject
 from pipeline.staging import Shard, Staged, shard_path, write_rows
 from pipeline.storage import create_file, open_file
@@ -23,9 +24,6 @@ from pipeline.warehouses.bigquery_loads import MOST_FILES, Dedupe, Loaded, Loade
 from pipeline.warehouses.bigquery_tables import BOOKKEEPING
 from pipeline.warehouses.contract import RefusedError, Report, ledger
 from pipeline.warehouses.maintenance import RESOLVED
-
-_LOADS_AT_ONCE = 32
-"""Jobs that are waited for at the same time: BigQuery answers 100 requests a second of each kind."""
 
 
 class Steps:
@@ -107,7 +105,7 @@ class Steps:
                     raise refused_us(error) from None
                 return lot, error
 
-        with ThreadPoolExecutor(_LOADS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
             loads = [pool.submit(load, lot) for lot in wanted]
             try:
                 for done in as_completed(loads):

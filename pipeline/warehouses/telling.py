@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from pipeline.model import COUNTS
 from pipeline.structured_log import tell
@@ -15,7 +16,9 @@ def tell_batch(report: Report, latest_us: int | None) -> None:
 
     `latest_us` is the log's time of its newest view, since 1970; its age is `lag_s`.
     """
-    lag = {} if latest_us is None else {"lag_s": round(time.time() - latest_us / 1e6, 1)}
+    lag: dict[str, Any] = (
+        {} if latest_us is None else {"lag_s": round(time.time() - latest_us / 1e6, 1)}
+    )
     for batch in report.batches:
         total = report.total
         counts = {name: getattr(total, name) for name in COUNTS}

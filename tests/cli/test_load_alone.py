@@ -205,8 +205,9 @@ def test_the_job_that_is_alone_tells_the_same(shell: Shell) -> None:
     assert found == ["batch_planned", "batch_done", "rejected", "run_done"]
 
 
-def test_a_failed_run_is_told_of(shell: Shell) -> None:
-    done = shell.load("--log", "json", logs="gs://nowhere-at-all/")
+@pytest.mark.parametrize("words", [(), ("--keys", "none.json"), ("--no_such_option",)])
+def test_a_failed_run_is_told_of(shell: Shell, words: tuple[str, ...]) -> None:
+    done = shell.load("--log", "json", *words, logs="gs://nowhere-at-all/")
     assert [(event["event"], event["severity"]) for event in events(done)] == [
         ("run_failed", "ERROR")
     ]

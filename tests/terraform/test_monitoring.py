@@ -21,14 +21,14 @@ LAUNCHER = {"run_done", "run_failed", "lease_held", "quarantined"}
 """What the launcher of a Dataflow job tells; workers tell the rest."""
 EVENTS: list[dict[str, Any]] = [
     {"event": "batch_planned", "batch": "00000007", "objects": 2, "bytes": 900},
-    {"event": "batch_done", "batch": "00000007", "objects": 2, "lines": 100, "rejected": 7},
+    {"event": "batch_done", "batch": "00000007", "objects": 2, "lines": 100, "lag_s": 61.5},
     {"event": "rejected", "batch": "00000007", "reason": "tampered", "lines": 4},
     {"event": "rejected", "batch": "00000007", "reason": "unsigned", "lines": 3},
     {"event": "object_damaged", "batch": "00000007", "object": "gs://l/a.gz", "reason": "cut"},
     {"event": "parked", "destination": "news.views", "rows": 5, "reason": "it lacks key"},
     {"event": "quarantined", "object": "gs://l/b.gz", "reason": "is a copy"},
     {"event": "lease_held"},
-    {"event": "run_done", "batches": 1, "objects": 2, "parked": 5, "lag_s": 61.5, "seconds": 3},
+    {"event": "run_done", "batches": 1, "objects": 2, "parked": 5, "seconds": 3},
     {"event": "run_failed", "reason": 'the "run_done" of it'},
 ]
 COUNTED = {
@@ -143,7 +143,7 @@ def test_what_is_asked_for_is_measured(plan_of: MakePlan, runner: str) -> None:
     there = {
         f"user_{each['name']}{suffix}"
         for each in metrics(plan).values()
-        for suffix in (("_sum", "_count") if each["value_extractor"] else ("",))
+        for suffix in (("_sum", "_count", "_bucket") if each["value_extractor"] else ("",))
     }
     asked = {
         name
@@ -156,6 +156,15 @@ def test_what_is_asked_for_is_measured(plan_of: MakePlan, runner: str) -> None:
     for query in queries(plan):
         assert set(re.findall(r'monitored_resource="(\w+)"', query)) == {kind}
         promql_parser.parse(query.replace("${__interval}", "5m"))
+
+
+def test_late_is_told_from_timely_at_the_limit(plan_of: MakePlan) -> None:
+    plan = plan_of("modules/job", **READY, alerts={"lag_s": 5000})
+    (buckets,) = metrics(plan)["lag_seconds"]["bucket_options"]
+    bounds = buckets["explicit_buckets"][0]["bounds"]
+    assert bounds == sorted({*bounds, 5000})
+    assert [query for query in queries(plan) if query.endswith(" > 5000")]
+    assert [query for query in queries(plan) if query.endswith("[5000s])")]
 
 
 def test_every_alert_writes_to_everyone(plan_of: MakePlan) -> None:

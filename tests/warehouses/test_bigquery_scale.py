@@ -9,6 +9,7 @@ import pytest
 
 from emulators.bigquery import JobFault
 from pipeline.errors import ServiceError
+from pipeline.gcp import CALLS_AT_ONCE
 from pipeline.model import Batch
 from pipeline.staging import PERIOD_HOURS, Shard, Staged
 from pipeline.warehouses import bigquery_jobs, bigquery_quotas
@@ -46,7 +47,7 @@ def test_a_project_without_quota_ends_the_run_and_a_later_one_goes_on(
 
 
 def test_many_jobs_are_waited_for_at_the_same_time() -> None:
-    together = Barrier(32)
+    together = Barrier(CALLS_AT_ONCE)
 
     class Meeting:
         def load(self, lot: Lot) -> Loaded:

@@ -16,7 +16,7 @@ resource "google_service_account" "scheduler" {
 
 resource "google_project_iam_custom_role" "tables" {
   project     = var.project
-  role_id     = "${local.role_prefix}_tables"
+  role_id     = "${local.identifier}_tables"
   title       = "Pixelship: tables of a dataset"
   description = "Makes tables and views, adds columns and rows, reads them."
   permissions = [
@@ -40,7 +40,7 @@ resource "google_bigquery_dataset_iam_member" "job" {
 
 resource "google_project_iam_custom_role" "jobs" {
   project     = var.project
-  role_id     = "${local.role_prefix}_jobs"
+  role_id     = "${local.identifier}_jobs"
   title       = "Pixelship: BigQuery jobs"
   description = "Begins load jobs and queries, and sees its own."
   permissions = ["bigquery.jobs.create"]
@@ -56,7 +56,7 @@ resource "google_project_iam_member" "jobs" {
 
 resource "google_project_iam_custom_role" "objects" {
   project     = var.project
-  role_id     = "${local.role_prefix}_objects"
+  role_id     = "${local.identifier}_objects"
   title       = "Pixelship: objects of a bucket"
   description = "Creates, reads, lists and removes objects; loads from them, for which BigQuery looks at the bucket."
   permissions = [
@@ -120,7 +120,7 @@ resource "google_project_iam_custom_role" "launch" {
   count = local.is_dataflow ? 1 : 0
 
   project     = var.project
-  role_id     = "${local.role_prefix}_launch"
+  role_id     = "${local.identifier}_launch"
   title       = "Pixelship: launch"
   description = "Launches a Dataflow job and sees it."
   permissions = ["dataflow.jobs.create", "dataflow.jobs.get"]

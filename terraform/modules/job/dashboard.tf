@@ -1,6 +1,6 @@
 locals {
   charts = [
-    { title = "Age of the newest view, s", queries = { lag = "sum(increase(${local.promql.lag_seconds_sum}[$${__interval}])) / sum(increase(${local.promql.lag_seconds_count}[$${__interval}]))" } },
+    { title = "Age of a batch's newest view, s", queries = { lag = "sum(increase(${local.promql.lag_seconds_sum}[$${__interval}])) / sum(increase(${local.promql.lag_seconds_count}[$${__interval}]))" } },
     { title = "Runs", queries = {
       ended         = "sum(increase(${local.promql.runs}[$${__interval}]))"
       failed        = "sum(increase(${local.promql.failed_runs}[$${__interval}]))"

@@ -4,7 +4,7 @@
 locals {
   is_dataflow = var.runner == "dataflow"
   has_image   = var.image != null
-  role_prefix = replace(var.name, "-", "_")
+  identifier  = replace(var.name, "-", "_")
 
   state = "gs://${google_storage_bucket.state.name}/state"
   keys  = "sm://${google_secret_manager_secret.keys.id}/versions/${var.keys_version}"

@@ -1,14 +1,14 @@
 # Metrics from the job's structured logs (--log json), alerts on them, and a dashboard. On Cloud Run the
 # keys of an event are fields of the log entry; in Dataflow an event is text, of the launcher
-# (textPayload) or of a worker (jsonPayload.message).
+# (textPayload) or of a worker (jsonPayload.message). Events are counted wherever they are; what a
+# batch comes to is read of workers, who end all batches but those that an earlier run left open.
 
 locals {
   resource_type = local.is_dataflow ? "dataflow_job" : "cloud_run_job"
   log_source    = "resource.type=\"${local.is_dataflow ? "dataflow_step" : "cloud_run_job"}\" AND resource.labels.job_name=\"${var.name}\""
 
-  events = ["run_done", "run_failed", "lease_held", "batch_done", "rejected", "parked", "quarantined", "object_damaged"]
   is_event = {
-    for event in local.events : event => join(" ", [
+    for event in distinct([for each in concat(values(local.counters), values(local.values)) : each.event]) : event => join(" ", [
       "${local.log_source} AND (jsonPayload.event=\"${event}\"",
       "OR jsonPayload.message=~\"\\\"event\\\": ?\\\"${event}\\\"\"",
       "OR textPayload=~\"\\\"event\\\": ?\\\"${event}\\\"\")",
@@ -26,17 +26,15 @@ locals {
 
   values = {
     lag_seconds = {
-      event       = "run_done"
+      event       = "batch_done"
       key         = "lag_s"
-      text        = "textPayload"
       unit        = "s"
       label       = null
-      description = "The age of the newest view that is loaded, by run."
+      description = "How old a batch's newest view was when it was loaded."
     }
     lines = {
       event       = "batch_done"
       key         = "lines"
-      text        = "jsonPayload.message"
       unit        = "1"
       label       = null
       description = "Lines read, by batch."
@@ -44,22 +42,25 @@ locals {
     rejected_lines = {
       event       = "rejected"
       key         = "lines"
-      text        = "jsonPayload.message"
       unit        = "1"
       label       = "reason"
       description = "Rejected lines, by batch and reason."
     }
   }
 
-  metric_prefix = replace(var.name, "-", "_")
-  selector      = "{monitored_resource=\"${local.resource_type}\"}"
-  window        = "${var.alerts.window_s}s"
+  lag_bounds = [
+    for bound in sort([for s in distinct([60, 300, 900, 1800, 3600, 7200, 21600, 86400, 604800, var.alerts.lag_s]) : format("%08d", s)]) :
+    tonumber(bound)
+  ]
+
+  selector = "{monitored_resource=\"${local.resource_type}\"}"
+  window   = "${var.alerts.window_s}s"
   promql = merge(
     { for name, metric in google_logging_metric.counter : name => "logging_googleapis_com:user_${metric.name}${local.selector}" },
     merge([
       for name, metric in google_logging_metric.value : {
-        "${name}_sum"   = "logging_googleapis_com:user_${metric.name}_sum${local.selector}"
-        "${name}_count" = "logging_googleapis_com:user_${metric.name}_count${local.selector}"
+        for part in ["sum", "count", "bucket"] :
+        "${name}_${part}" => "logging_googleapis_com:user_${metric.name}_${part}${local.selector}"
       }
     ]...),
   )
@@ -70,9 +71,13 @@ locals {
 
   alerts = {
     lag = {
-      title      = "views are late"
-      conditions = { "The newest view is older than ${var.alerts.lag_s} s" = "sum(increase(${local.promql.lag_seconds_sum}[${local.window}])) / sum(increase(${local.promql.lag_seconds_count}[${local.window}])) > ${var.alerts.lag_s}" }
-      advice     = "Either nobody looks at the pixels, or logs do not come, or runs do not keep up. See whether the log bucket has new objects, and what the last runs say."
+      title = "views are late"
+      conditions = {
+        # The least of many, as one of the buckets ends at the limit.
+        "No batch with views younger than ${var.alerts.lag_s} s" = "histogram_quantile(0.001, sum by (le) (increase(${local.promql.lag_seconds_bucket}[${local.window}]))) > ${var.alerts.lag_s}"
+        "No batch with views for ${var.alerts.lag_s} s"          = "absent_over_time(${local.promql.lag_seconds_count}[${var.alerts.lag_s}s])"
+      }
+      advice = "Either nobody looks at the pixels, or logs do not come, or runs do not keep up. See whether the log bucket has new objects, and what the last runs say."
     }
     parked = {
       title      = "rows are parked"
@@ -112,7 +117,7 @@ resource "google_logging_metric" "counter" {
   for_each = local.counters
 
   project     = var.project
-  name        = "${local.metric_prefix}_${each.key}"
+  name        = "${local.identifier}_${each.key}"
   description = each.value.description
   filter      = local.is_event[each.value.event]
 
@@ -127,13 +132,13 @@ resource "google_logging_metric" "value" {
   for_each = local.values
 
   project         = var.project
-  name            = "${local.metric_prefix}_${each.key}"
+  name            = "${local.identifier}_${each.key}"
   description     = each.value.description
   filter          = local.is_event[each.value.event]
-  value_extractor = local.is_dataflow ? "REGEXP_EXTRACT(${each.value.text}, \"\\\"${each.value.key}\\\": ?([0-9.]+)\")" : "EXTRACT(jsonPayload.${each.value.key})"
+  value_extractor = local.is_dataflow ? "REGEXP_EXTRACT(jsonPayload.message, \"\\\"${each.value.key}\\\": ?([0-9.]+)\")" : "EXTRACT(jsonPayload.${each.value.key})"
   label_extractors = {
     for label in each.value.label[*] :
-    label => local.is_dataflow ? "REGEXP_EXTRACT(${each.value.text}, \"\\\"${label}\\\": ?\\\"([^\\\"]*)\\\"\")" : "EXTRACT(jsonPayload.${label})"
+    label => local.is_dataflow ? "REGEXP_EXTRACT(jsonPayload.message, \"\\\"${label}\\\": ?\\\"([^\\\"]*)\\\"\")" : "EXTRACT(jsonPayload.${label})"
   }
 
   metric_descriptor {
@@ -151,10 +156,8 @@ resource "google_logging_metric" "value" {
   }
 
   bucket_options {
-    exponential_buckets {
-      num_finite_buckets = 32
-      growth_factor      = 2
-      scale              = 1
+    explicit_buckets {
+      bounds = each.key == "lag_seconds" ? local.lag_bounds : [for power in range(0, 31) : pow(2, power)]
     }
   }
 }

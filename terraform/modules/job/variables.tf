@@ -318,7 +318,7 @@ variable "alert_emails" {
 }
 
 variable "alerts" {
-  description = "When: the newest view is older than lag_s; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
+  description = "When: no batch has brought a view younger than lag_s; rejected lines are more than reject_rate of all; no run has ended for window_s, over which the others are counted too: at least two ticks of the schedule."
   type = object({
     lag_s       = optional(number, 10800)
     reject_rate = optional(number, 0.1)
@@ -327,13 +327,13 @@ variable "alerts" {
   default = {}
 
   validation {
-    condition     = var.alerts.lag_s > 0 && var.alerts.reject_rate > 0 && var.alerts.reject_rate <= 1
-    error_message = "lag_s is above 0, reject_rate above 0 and at most 1."
+    condition     = var.alerts.reject_rate > 0 && var.alerts.reject_rate <= 1
+    error_message = "reject_rate is above 0 and at most 1."
   }
 
   validation {
-    condition     = var.alerts.window_s >= 600 && var.alerts.window_s <= 90000
-    error_message = "window_s is from 600 to 90000 seconds (25 hours), Cloud Monitoring's limit."
+    condition     = alltrue([for seconds in [var.alerts.lag_s, var.alerts.window_s] : seconds >= 600 && seconds <= 90000 && floor(seconds) == seconds])
+    error_message = "lag_s and window_s are whole seconds from 600 to 90000 (25 hours), Cloud Monitoring's limit."
   }
 }
 

@@ -128,6 +128,12 @@ def test_workers_fetch_the_keys_that_they_are_referred_to(
     [
         ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
         ("--runner=DataflowRunner", "Missing required option: project"),
+        (
+            "--runner=DaskRunner",
+            "^DaskRunner is refused, as it gives wrong results without a word: ",
+        ),
+        ("--runner=dask", "^DaskRunner is refused"),
+        ("--runner=apache_beam.runners.dask.dask_runner.DaskRunner", "^DaskRunner is refused"),
     ],
 )
 def test_a_runner_that_beam_refuses_is_wrong_set_up(job: Job, option: str, said: str) -> None:
