@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import urllib.error
 import urllib.request
@@ -64,6 +65,11 @@ class ObjectStore(Stoppable):
                 if refusal.code != 409:
                     raise
         return name
+
+    def empty_bucket(self, name: str) -> None:
+        """Removes all objects: for any list the server walks through all that lies in the bucket."""
+        for path in (self.root / name).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def stop(self) -> None:
         """Stops the server and removes its folder if that was its own. Twice is fine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,31 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if "CI" in os.environ else "local")
+
+HERE = Path(__file__).parent
+IN_DEPTH = (
+    "batchlog/test_interleavings.py",
+    "batchlog/test_late.py",
+    "batchlog/test_races.py",
+    "emulators",
+    "faults",
+    "hostile",
+    "integration",
+    "properties",
+    "test_benchmarks.py",
+    "test_hostile.py",
+    "test_kill.py",
+    "test_ship_kill.py",
+    "warehouses/test_sequences.py",
+)
+"""What runs code again and again that other tests run once, or in other processes, or none of the package."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out of coverage what tries in depth: tracing would cost it half its time again."""
+    for item in items:
+        if any(item.path.is_relative_to(HERE / name) for name in IN_DEPTH):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +65,7 @@ def cloud(cloud_servers: tuple[ObjectStore, BigQuery]) -> Iterator[Cloud]:
     cloud = fresh_cloud(*cloud_servers)
     yield cloud
     cloud.bigquery.forget(cloud.project)
+    cloud.store.empty_bucket(BUCKET)
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +90,11 @@ def proxy(faults: FaultProxy) -> Iterator[FaultProxy]:
     """The same for tests of refused downloads, whose sockets the garbage collector has to close."""
     yield faults
     gc.collect()
+
+
+@pytest.fixture
+def without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the main job stage in this thread: what Beam adds has its own tests, and takes its time."""
+    from tests.staging import stage_here
+
+    monkeypatch.setattr("pipeline.load.run", stage_here)

@@ -19,6 +19,8 @@ from tests.cli.conftest import Pixelship
 from tests.cli.places import CONFIG, KINDS, Place, place_of, words
 from tests.logs import SECRET
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 SENDS = (
     "SELECT send_id, job_number, client_id, campaign, recipient, recipient_key_id, opens_table "
     "FROM pixelship.sends ORDER BY send_id"

@@ -12,6 +12,8 @@ from tests.cli.conftest import Pixelship
 from tests.cli.places import CONFIG, KINDS, Place, opened, place_of, words
 from tests.logs import NOON_US, SECOND_US, Hit, signed
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 NOON = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
 
 

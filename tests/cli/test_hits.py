@@ -10,6 +10,8 @@ from tests.cli.conftest import Pixelship
 from tests.cli.places import CONFIG, KINDS, Place, opened, place_of
 from tests.logs import GOOGLEBOT, NOON_US, SECOND_US, Hit, signed
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 DAY_US = 86_400 * SECOND_US
 ODD = "a%26b%20%22%C3%A9"
 

@@ -13,6 +13,8 @@ from pipeline.keyfile import read_key_file
 from tests.cli.conftest import Pixelship, rows
 from tests.logs import NOON_US, Hit, log, tsv
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 
 def cells(table: str) -> list[list[str]]:
     """The rows of a printed table."""

@@ -14,6 +14,8 @@ from tests.cli.places import Place, place_of
 from tests.cloud import Cloud
 from tests.logs import FIREFOX, GOOGLEBOT, NOON_US, SECOND_US, Hit, signed
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 DAY_US = 86_400 * SECOND_US
 ANNA, BOB = b"3f2b8c1e-anna", b"77aa0d52-bob"
 OLD_COLUMNS = (

@@ -10,6 +10,8 @@ from tests.cli.conftest import Pixelship
 from tests.cli.test_keys import cells
 from tests.logs import Hit, log, tsv
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 
 @pytest.fixture(autouse=True)
 def _warehouse(bare: Pixelship) -> None:

@@ -12,6 +12,8 @@ from tests.cli.test_status import lines_of, save
 from tests.logs import GOOGLEBOT, SECRET, Hit, combined, log, signed, tsv
 from tests.test_docs import CLI, section, tables
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 OTHER = "another key's secret"
 BOTH = {"SIGNER_SECRET": f"{SECRET},{OTHER}"}
 URI = b"/i.gif?" + signed(OTHER)

@@ -16,6 +16,8 @@ from tests.cli.conftest import Pixelship
 from tests.logs import GOOGLEBOT, Hit, log, signed, tsv
 from tests.test_docs import CLI, section, tables
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 LOG = log(
     tsv(Hit(request_id=b"1")),
     tsv(Hit(request_id=b"2", user_agent=GOOGLEBOT)),

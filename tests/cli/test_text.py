@@ -14,6 +14,8 @@ from pipeline.warehouses.contract import Report
 from tests.cli.conftest import Pixelship
 from tests.logs import Hit, log, tsv
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 EVIL = "a\x1b]0;owned\x07\x9b2J\u202e[red]\nb.log"
 HARMLESS = r"a\x1b]0;owned\x07\x9b2J\u202e[red]\nb.log"
 

@@ -11,6 +11,8 @@ from tests.cli.test_status import LOG, lines_of, save
 from tests.logs import Hit, log, tsv
 from tests.test_docs import CLI, section
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 
 def test_people_see_what_came_out(pixelship: Pixelship) -> None:
     pixelship("load", save())

@@ -13,6 +13,8 @@ from tests.cli.conftest import Pixelship
 from tests.cloud import Cloud
 from tests.logs import GOOGLEBOT, Hit, log, signed, tsv
 
+pytestmark = pytest.mark.usefixtures("without_beam")
+
 OTHER_SECRET = "of another key"
 BY_OTHER = sign_query(
     {"k": "late", "c": "https://news.example.org/a", "d": "news.pageviews"},

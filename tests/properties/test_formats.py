@@ -41,7 +41,7 @@ def parsed(format_: Format, data: bytes) -> dict[int, dict[str, Any] | None]:
 def test_a_line_is_read_the_same_alone_and_among_others(
     format_: Format, data: st.DataObject
 ) -> None:
-    drawn = data.draw(st.lists(st.one_of(strategies.lines(format_), strategies.junk), max_size=12))
+    drawn = data.draw(st.lists(st.one_of(strategies.lines(format_), strategies.junk), max_size=6))
     lines = [line for line in drawn if line.strip(b"\r")]
     among = parsed(format_, log(*lines))
     alone = [parsed(format_, log(line))[0] for line in lines]

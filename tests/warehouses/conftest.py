@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,12 +14,9 @@ from google.cloud import bigquery
 
 from pipeline import load as main_job
 from pipeline.batchlog import BatchLog, CloudStore
-from pipeline.beam.launch import Launch
-from pipeline.engine import Engine
 from pipeline.load import Order
-from pipeline.sources import Anywhere, Search
-from pipeline.staging import Job, Staged, Stager, Work
-from pipeline.storage import create_file, open_file
+from pipeline.sources import Search
+from pipeline.storage import open_file
 from pipeline.warehouses.bigquery import BigQueryOptions, BigQueryWarehouse
 from pipeline.warehouses.bigquery_loads import Dedupe
 from pipeline.warehouses.contract import Report, Warehouse
@@ -201,16 +197,8 @@ def _folders(tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _without_beam(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stages in this thread: what Beam adds is tested beside it, and takes its time."""
-
-    def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
-        stager = Stager(job, Engine(job.rules), Anywhere().open, create_file)
-        for part in parts:
-            stager.stage(part)
-        return stager.finish()
-
-    monkeypatch.setattr(main_job, "run", run)
+def _without_beam(without_beam: None) -> None:
+    """No test in here is of Beam."""
 
 
 def load(place: Place, *patterns: Path) -> Report:
