@@ -25,7 +25,14 @@ APT_SECONDS = 180
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-PACKAGES = {"node": "nodejs", "php": "php-cli", "openssl": "openssl"}
+PACKAGES = {
+    "node": "nodejs",
+    "php": "php-cli",
+    "openssl": "openssl",
+    "java": "default-jre-headless",
+    "mvn": "maven",
+    "go": "golang",
+}
 """Programs other than nginx, and the Debian packages that hold them."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +43,13 @@ def is_answering(url: str) -> bool:
         return False
 
 
+def is_listening(port: int) -> bool:
+    """Whether a port of the loopback interface takes connections."""
+    with socket.socket() as probe:
+        probe.settimeout(PATIENCE_S)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 class Stoppable(ABC):
     """What runs until it is stopped: at the end of a `with` block, or before."""
 
@@ -60,10 +69,16 @@ class Stoppable(ABC):
 class Server:
     """A server process and its URL; it dies with us, however we die."""
 
-    def __init__(self, command: Callable[[int], Sequence[str]], health: str) -> None:
+    def __init__(
+        self,
+        command: Callable[[int], Sequence[str]],
+        health: str | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Starts `command(port)` on a free port; returns when the path `health` answers.
 
-        Raises `NoEmulatorsError` with the server's last words.
+        Without such a path it is enough that the port takes connections. Raises `NoEmulatorsError`
+        with the server's last words.
         """
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         for _ in range(3):  # another process may take the free port first
@@ -72,12 +87,13 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_TETHER), *command(port)],
                 cwd=ROOT,
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # an interrupt at the terminal is the clients' first
             )
-            if self._is_up(self.url + health):
+            if self._is_up(port, health):
                 return
             self.stop()
         said = self.last_words()
@@ -85,7 +101,9 @@ class Server:
         raise NoEmulatorsError(f"{Path(command(0)[0]).name} would not start ({said}).")
 
     def stop(self) -> None:
-        """Kills the process; twice is fine."""
+        """Kills the process and what it started; twice is fine."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait(PATIENCE_S)
@@ -101,12 +119,12 @@ class Server:
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def _is_up(self, url: str) -> bool:
+    def _is_up(self, port: int, health: str | None) -> bool:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 return False
-            if is_answering(url):
+            if is_listening(port) if health is None else is_answering(self.url + health):
                 # Not of another process that took the port between our look and our start.
                 return self._process.poll() is None
             time.sleep(POLL_S)

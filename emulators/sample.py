@@ -36,13 +36,13 @@ class Sample:
     tally: dict[str, Any]
 
 
-def make_sample(key: Key) -> Sample:
-    """The recorded traffic with its URLs signed by `key`."""
+def make_sample(key: Key, part_s: int = PART_S) -> Sample:
+    """The recorded traffic with its URLs signed by `key`, an object for each `part_s` seconds."""
     sign_anew = _signer(Key(RECORDED_SECRET.encode()), key)
     parts: dict[int, list[bytes]] = defaultdict(list)
     for line in gzip.decompress((RECORDED / "access.log.gz").read_bytes()).splitlines(True):
         seconds = int(float(line.split(b"\t", 2)[1]))
-        parts[seconds // PART_S].append(_QUERY.sub(lambda match: sign_anew(match[0]), line))
+        parts[seconds // part_s].append(_QUERY.sub(lambda match: sign_anew(match[0]), line))
     logs = {
         f"pixel-{number:02d}.log.gz": gzip.compress(b"".join(parts[part]), mtime=0)
         for number, part in enumerate(sorted(parts), start=1)

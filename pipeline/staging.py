@@ -78,18 +78,22 @@ class Staged:
     """What was staged: shards, the tally of each object by name, and the damage found.
 
     `unread` names objects that were gone before they could be read: they count as never seen.
+    `latest_us` is the log's time of the newest view, in microseconds since 1970.
     """
 
     shards: list[Shard] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    latest_us: int | None = None
 
     def add(self, other: Staged) -> None:
         """Adds what another worker staged."""
         self.shards += other.shards
         self.faults += other.faults
         self.unread += other.unread
+        if other.latest_us is not None:
+            self.latest_us = max(self.latest_us or other.latest_us, other.latest_us)
         for name, tally in other.tallies.items():
             self.tallies.setdefault(name, Tally()).add(tally)
 
@@ -100,6 +104,7 @@ class Staged:
             "tallies": {name: tally.to_json() for name, tally in self.tallies.items()},
             "faults": [fault.to_json() for fault in self.faults],
             "unread": self.unread,
+            "latest_us": self.latest_us,
         }
 
     @classmethod
@@ -110,6 +115,7 @@ class Staged:
             {name: Tally.from_json(counts) for name, counts in manifest["tallies"].items()},
             [Fault(**fault) for fault in manifest["faults"]],
             manifest["unread"],
+            manifest.get("latest_us"),  # older manifests lack it
         )
 
 
@@ -118,7 +124,8 @@ class Job:
     """What every worker of a batch is told.
 
     `format` is the log format, None where it is told from the content; `staging` is the folder for shards, `progress` one
-    of this machine where workers on it tell how far they are.
+    of this machine where workers on it tell how far they are. `keys_from` refers to the key ring where
+    the rules hold none: workers fetch it.
     """
 
     batch: str
@@ -127,6 +134,7 @@ class Job:
     format: Format | None = None
     split_bytes: int = SPLIT_BYTES
     progress: str = ""
+    keys_from: str | None = None
 
 
 def split(
@@ -183,6 +191,7 @@ class Stager:
                         format_ = outcome.format
                         origin = origin_of(self._job.batch, work.object, format_)
                     tally.add(outcome.tally)
+                    self._staged.add(Staged(latest_us=_latest_us(outcome.events)))
                     self._shards.hold_outcome(outcome)
                     if self._progress:
                         self._progress(stream.tell() - done, outcome.tally.lines)
@@ -304,6 +313,11 @@ def _periods(events: pa.Table) -> list[int]:
 
 def _is_of(events: pa.Table, period: int) -> pa.ChunkedArray:
     return pc.equal(_period(events), period)
+
+
+def _latest_us(events: pa.RecordBatch) -> int | None:
+    """The time of the newest of some events; None where there are none."""
+    return pc.max(events.column("timestamp").cast(pa.int64())).as_py()
 
 
 def origin_of(batch: str, item: LogObject, format_: Format | None) -> Origin:
