@@ -63,7 +63,7 @@ class Shard:
     """A Parquet file of rows of `table` ("event", "rejects" or "bot_hits").
 
     Events of a shard are of one period of `PERIOD_HOURS`, counted since 1970; None where that is not
-    known: in other tables, and in manifests of versions before 0.1.
+    known: in other tables, and in manifests from before there were periods.
     """
 
     table: str
