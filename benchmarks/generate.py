@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal, cast
@@ -200,13 +200,17 @@ def _lines(drawn: Draw, repertoire: Repertoire, texts: _Texts) -> Iterator[Line]
         at += 32
 
 
-def _open(path: Path, compression: Compression) -> AbstractContextManager[IO[bytes]]:
-    if compression == "gz":
-        raw = gzip.GzipFile("", "wb", zlib.Z_DEFAULT_COMPRESSION, path.open("wb"), mtime=0)
-        return cast("AbstractContextManager[IO[bytes]]", raw)
-    if compression == "zst":
-        return cast("AbstractContextManager[IO[bytes]]", zstd.open(path, "wb", level=3))
-    return path.open("wb")
+@contextmanager
+def _open(path: Path, compression: Compression) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        if compression == "gz":
+            with gzip.GzipFile("", "wb", zlib.Z_DEFAULT_COMPRESSION, file, mtime=0) as log:
+                yield cast("IO[bytes]", log)
+        elif compression == "zst":
+            with zstd.open(file, "wb", level=3) as log:
+                yield cast("IO[bytes]", log)
+        else:
+            yield file
 
 
 def write_log(path: Path, data: DataSet, drawn: Draw, repertoire: Repertoire, secret: str) -> None:

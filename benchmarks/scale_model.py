@@ -212,7 +212,7 @@ def needs(measured: Measured, sites: Sequence[Site] = SITES) -> list[Row]:
         "runs": [f"{each.site.runs:,}" for each in carried],
         "log objects": [f"{each.logs:,}" for each in carried],
         "bytes of logs": [_bytes(each.log_bytes) for each in carried],
-        "CPU hours": [f"{each.cpu_s / 3600:,.1f}" for each in carried],
+        "CPU hours": [f"{each.cpu_s / 3600:,.2f}" for each in carried],
         "vCPUs": [f"{each.vcpus:,}" for each in carried],
         "batches": [f"{each.batches:,}" for each in carried],
         "shards": [f"{each.shards:,}" for each in carried],

@@ -35,6 +35,8 @@ _MOST_REJECTED_BYTES = 1 << 26
 """Rows, and bytes of rejected lines, that a worker holds before it writes them out."""
 _KEPT = 4
 """The share of the rows, one in so many, that it may hold on then: those of small destinations."""
+_FEW_DESTINATIONS = 32
+"""With no more of them, all are written."""
 PERIOD_HOURS = 4000
 """No load job of BigQuery's changes more partitions, and the smallest are of an hour."""
 _HOUR_US = 3_600_000_000
@@ -61,7 +63,7 @@ class Shard:
     """A Parquet file of rows of `table` ("event", "rejects" or "bot_hits").
 
     Events of a shard are of one period of `PERIOD_HOURS`, counted since 1970; None where that is not
-    known: in other tables, and in manifests of versions before 0.1.
+    known: in other tables, and in manifests from before there were periods.
     """
 
     table: str
@@ -264,6 +266,8 @@ class Shards:
             at += batch.num_rows
         counts = {destination: sum(n for _, n in places[destination]) for destination in places}
         left = sorted(counts, key=counts.__getitem__)
+        if len(left) <= _FEW_DESTINATIONS:
+            most_rows_kept = 0
         periods, rows_left = _periods(whole), len(whole)
         while rows_left > most_rows_kept:
             destination = left.pop()
