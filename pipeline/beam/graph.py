@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from apache_beam.transforms.window import GlobalWindow
@@ -23,6 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline.beam import worker
 from pipeline.beam.memory import keep_freed_memory
+from pipeline.beam.options import require_runner
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
 from pipeline.errors import ServiceError, SetupError
@@ -32,10 +33,6 @@ from pipeline.staging import Job, Staged, Stager, Work
 from pipeline.storage import create_file, open_file
 
 MANIFEST = "staged.json"
-_NO_DASK = (
-    "DaskRunner is refused, as it gives wrong results without a word: leave --runner out, or name"
-    " another runner."
-)
 
 
 class Stage(beam.DoFn):  # type: ignore[misc]
@@ -113,8 +110,7 @@ class Launch:
             runner = FnApiRunner(default_environment=processes)
         try:
             parsed = PipelineOptions(options)
-            if "dask" in (parsed.view_as(StandardOptions).runner or "").lower():
-                raise SetupError(_NO_DASK)
+            require_runner(parsed)
             return beam.Pipeline(runner, options=parsed)
         except (ImportError, ValueError) as error:
             why = " ".join(str(error).split())

@@ -68,10 +68,10 @@ def test_what_workers_say_of_a_failing_service_is_said(
     [
         ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
         ("--runner=DataflowRunner", "Missing required option: project"),
-        (
-            "--runner=DaskRunner",
-            "^DaskRunner is refused, as it gives wrong results without a word: ",
-        ),
+        ("--runner=PortableRunner", "add --job_endpoint=HOST:PORT"),
+        ("--job_endpoint=127.0.0.1:1", "^No job service answers at 127.0.0.1:1: start it"),
+        ("--job_endpoint=nowhere", "^No job service answers at nowhere: start it"),
+        ("--runner=DaskRunner", "^DaskRunner is refused, as it gives wrong results without"),
         ("--runner=dask", "^DaskRunner is refused"),
         ("--runner=apache_beam.runners.dask.dask_runner.DaskRunner", "^DaskRunner is refused"),
     ],
