@@ -2,7 +2,8 @@
 #
 # Everything runs in .venv, which is made on first use and made up to date whenever setup.py or
 # pyproject.toml change. Nothing but a Python from 3.10 to 3.13 is needed beforehand. What must not
-# share an environment with it has its own: the emulators' servers, and a peer of the benchmarks.
+# share an environment with it has its own: the emulators' servers, Airflow, and Beam's Google parts,
+# which would slow each start of Beam.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,7 +14,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 EMULATORS := .venv-emulators
-BEAM := .venv-beam
+DATAFLOW := .venv-dataflow
+AIRFLOW := .venv-airflow
+IMAGES := dataflow/Dockerfile schedules/Dockerfile ship/Containerfile
+TERRAFORM := .venv-terraform
 PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -30,7 +34,7 @@ demo: $(VENV)/.dev ## a real nginx, real requests, the main job, and what came o
 cloud: $(EMULATORS)/.installed ## Cloud Storage and BigQuery on this machine, with logs in them, until Ctrl-C
 	@$(BIN)/python -m emulators.cloud
 
-test: $(VENV)/.dev $(EMULATORS)/.installed nginx programs ## all tests, with coverage
+test: $(VENV)/.dev $(EMULATORS)/.installed $(DATAFLOW)/.installed $(AIRFLOW)/.installed $(TERRAFORM)/google.json nginx programs ## all tests, with coverage
 	@echo "· running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
@@ -41,7 +45,7 @@ test-flink: $(VENV)/.dev $(EMULATORS)/.installed ## the job on a real Flink clus
 	@echo "· timing one and two task managers"
 	@$(BIN)/python -m benchmarks.flink --quick
 
-check: $(VENV)/.dev nginx ## linters, types, architecture, nginx -t and gixy on nginx/
+check: $(VENV)/.dev $(TERRAFORM)/google.json nginx ## linters, types, architecture, containers; nginx -t and gixy; terraform validate and checkov
 	@failed=; \
 	run() { \
 	  echo "· $$1"; shift; \
@@ -51,17 +55,19 @@ check: $(VENV)/.dev nginx ## linters, types, architecture, nginx -t and gixy on 
 	run "ruff format --check" ruff format --check .; \
 	run "mypy" mypy; \
 	run "lint-imports" lint-imports; \
+	run "hadolint" hadolint $(IMAGES); \
 	run "nginx -t, gixy" python -m demo.server; \
+	run "terraform fmt, terraform validate, checkov" python -m tfcheck; \
 	test -z "$$failed"
 
 faults: $(EMULATORS)/.installed ## kill, cut and refuse at every step, and see that each view counts once
 	@$(BIN)/python -m faults
 
-bench: $(VENV)/.bench $(BEAM)/.installed $(EMULATORS)/.installed ## the benchmarks: a table, and a chart file (takes minutes)
+bench: $(VENV)/.bench $(DATAFLOW)/.installed $(EMULATORS)/.installed ## the benchmarks: a table, and a chart file (takes minutes)
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that make made, .venv too
-	@rm -rf $(VENV) $(EMULATORS) $(BEAM) .runners demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
+	@rm -rf $(VENV) $(EMULATORS) $(DATAFLOW) $(AIRFLOW) $(TERRAFORM) .runners demo/out benchmarks/.data build dist *.egg-info .coverage htmlcov
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -89,11 +95,37 @@ $(EMULATORS)/.installed: emulators/requirements.txt $(VENV)/.dev
 	@$(BIN)/python -m emulators.install
 	@touch $@
 
-$(BEAM)/.installed: benchmarks/peers/requirements.txt $(VENV)/.made
-	@echo "· installing Beam with its Google parts into $(BEAM), as a peer (once; minutes)"
-	@$(BIN)/python -m venv --clear $(BEAM)
-	@$(BEAM)/bin/python -m pip install --quiet --requirement $<
+# What Pixelship needs on Dataflow, without Pixelship itself: tests put what they built beside it.
+$(DATAFLOW)/.installed: pyproject.toml $(VENV)/.dev
+	@echo "· installing what Dataflow needs into $(DATAFLOW) (once; about a minute)"
+	@$(BIN)/uv venv --quiet --allow-existing --seed --python $(BIN)/python $(DATAFLOW)
+	@$(BIN)/uv pip install --quiet --python $(DATAFLOW)/bin/python --requirements pyproject.toml --extra dataflow
 	@touch $@
+
+$(AIRFLOW)/.installed: schedules/airflow-requirements.txt $(VENV)/.dev
+	@echo "· installing Airflow into $(AIRFLOW) (once; about a minute)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AIRFLOW)
+	@$(BIN)/uv pip install --quiet --python $(AIRFLOW)/bin/python --requirements $<
+	@touch $@
+
+$(TERRAFORM)/google.json: tfcheck/provider-requirements.txt tfcheck/schema.py $(TERRAFORM)/.installed
+	@echo "· reading the Google provider's schema (once; a download of 50 MB)"
+	@rm -rf $(TERRAFORM)/wheel
+	@$(TERRAFORM)/bin/python -m pip download --quiet --no-deps --dest $(TERRAFORM)/wheel --requirement $<
+	@$(TERRAFORM)/bin/python -m tfcheck.schema $(TERRAFORM)/wheel/*.whl $@
+	@rm -r $(TERRAFORM)/wheel
+
+$(TERRAFORM)/.installed: tfcheck/requirements.txt
+	@echo "· installing checkov into $(TERRAFORM) (once; about two minutes)"
+	@for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -m venv --clear $(TERRAFORM); \
+	  $(TERRAFORM)/bin/python -m pip install --quiet --requirement $<; \
+	  touch $@; \
+	  exit; \
+	done; \
+	echo "The checks of terraform/ want a Python from 3.11 on with its venv module, and none is on PATH." >&2; \
+	exit 1
 
 $(VENV)/.made:
 	@for python in $(PYTHONS); do \

@@ -42,7 +42,7 @@ from pipeline.storage import create_file, open_file
 
 _ROOT: Final = Path(__file__).parent.parent
 _PIXELSHIP: Final = str(Path(sys.executable).with_name("pixelship"))
-_PEER: Final = _ROOT / ".venv-beam" / "bin" / "python"
+_PEER: Final = _ROOT / ".venv-dataflow" / "bin" / "python"
 _BUCKET: Final = "bench"
 _LOG: Final = f"gs://{_BUCKET}/logs/px-000.tsv.gz"
 _QUICK_ROWS: Final = 20_000
@@ -258,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     if not _PEER.exists():
         console.print(
-            "Beam's Google parts are not there: `make bench` installs them into .venv-beam."
+            "Beam's Google parts are not there: `make bench` installs them into .venv-dataflow."
         )
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or a run would outlive the servers

@@ -57,7 +57,8 @@ def _create(path: str) -> BinaryIO:
 def _beam(job: Job, parts: Sequence[Work], workers: int) -> Staged:
     """The job as `pixelship load` runs it."""
     logging.basicConfig(level=logging.ERROR)
-    from pipeline.beam.graph import Launch, run
+    from pipeline.beam.graph import run
+    from pipeline.beam.launch import Launch
 
     return run(job, parts, Launch(workers))
 

@@ -66,6 +66,7 @@ def quick_cases() -> list[Case]:
         Case("SIGKILL at random", BIGQUERY, partial(kills.at_random, kills=3)),
         Case("SIGKILL at requests to the store", BIGQUERY, partial(kills.at_every_request, server="store", when=AFTER, stride=26)),
         Case("SIGKILL at requests to BigQuery", BIGQUERY, partial(kills.at_every_request, server="bigquery", when=AFTER, stride=14), "merge"),
+        Case("SIGKILL at requests to the store, nobody waiting", BIGQUERY, partial(kills.at_every_request, server="store", when=AFTER, stride=34, options=kills.ALONE)),
         Case("SIGSTOP, the log cleared meanwhile, SIGCONT", BIGQUERY, still),
         Case("SIGSTOP at a load job, a rival, SIGCONT", BIGQUERY, partial(_STOPPED_AT_JOBS, stride=4)),
         Case("4 launchers at once", DUCKDB, partial(rivals.launch_at_once, launchers=4, rounds=1)),
@@ -86,6 +87,8 @@ def _steps() -> Iterator[Case]:
             yield Case(f"SIGKILL at every request to {told}", BIGQUERY, requests)
             if server == "bigquery":
                 yield Case(f"SIGKILL at every request to {told}", BIGQUERY, requests, "merge")
+            alone = partial(requests, options=kills.ALONE)
+            yield Case(f"SIGKILL at every request to {told}, nobody waiting", BIGQUERY, alone)
     for warehouse in (DUCKDB, BIGQUERY):
         shards = partial(kills.at_every_shard, stride=1)
         yield Case("SIGKILL at every shard", warehouse, shards)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 
 from emulators.fault_proxy import FaultProxy
 from emulators.faults import KILL, Fault
@@ -13,6 +14,8 @@ from faults.mischief import KillAtShard, KillAtSql, Mischief, SmallCheckpoints
 MOST_STEPS = 400
 """More steps than any run has."""
 KILLS_A_SCENARIO = 25
+ALONE = ("--no_wait_until_finish",)
+"""Has Beam's job end its batches by itself."""
 _IN_A_ROW = 3
 _HALF = 0.5
 _WORKERS_S = 4.0
@@ -43,13 +46,15 @@ def at_every_shard(bench: Bench, stride: int) -> None:
     bench.wonder("a run has no end of shards")
 
 
-def at_every_request(bench: Bench, server: str, when: str, stride: int, first: int = 1) -> None:
+def at_every_request(
+    bench: Bench, server: str, when: str, stride: int, options: Sequence[str] = ()
+) -> None:
     """SIGKILL at each request to a server in turn, until a run goes through."""
     proxy = proxy_of(bench, server)
     bench.add()
-    for number in range(first, MOST_STEPS, stride):
+    for number in range(1, MOST_STEPS, stride):
         proxy.add(Fault(KILL, skip=number - 1, when=when))
-        ended = bench.load(SmallCheckpoints(2), allowed=(KILLED, DONE))
+        ended = bench.load(SmallCheckpoints(2), allowed=(KILLED, DONE), options=options)
         bench.cloud.calm()
         bench.settle()
         if not ended.was_killed:
@@ -75,7 +80,8 @@ def proxy_of(bench: Bench, server: str) -> FaultProxy:
 def at_random(bench: Bench, kills: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Kills at random moments, and a run that ends after at most three in a row.
 
-    Every tenth run is the installed command; logs come and grow meanwhile.
+    Every tenth run is the installed command; logs come and grow meanwhile. Into BigQuery every third
+    is one whose job ends its batches by itself.
     """
     mischief: tuple[Mischief, ...] = ()
     if bench.place.kind == "bigquery" and bench.chance.random() < 0.5:
@@ -87,10 +93,13 @@ def at_random(bench: Bench, kills: int, number: signal.Signals = signal.SIGKILL)
         if bench.chance.random() < 0.3:
             bench.grow(bench.chance.choice(names))
         for _ in range(bench.chance.randrange(1, _IN_A_ROW + 1)):
+            is_alone = bench.place.kind == "bigquery" and bench.chance.random() < 0.33
+            options = ALONE if is_alone else ()
             if bench.chance.random() < 0.1:
                 kill_command(bench, usual_s, number)
             else:
-                bench.kill_after(bench.chance.uniform(0, usual_s), *mischief, number=number)
+                after_s = bench.chance.uniform(0, usual_s)
+                bench.kill_after(after_s, *mischief, number=number, options=options)
             if bench.chance.random() < 0.15:
                 bench.grow(bench.chance.choice(names))
         bench.settle(allowed=(DONE, INCOMPLETE))

@@ -27,9 +27,12 @@ from pipeline.storage import create_file, open_file
 
 _Rows = npt.NDArray[np.int64]
 
+_IDENTITY = "hash(destination, event_id)"
+
 _MEMORY_LIMIT = "400MB"
 _READERS = 8
 _ROWS_AT_ONCE = 100_000
+_ROWS_OF_LOT = 1_000_000
 
 
 def drop_duplicates(staged: Staged, folder: str) -> Staged:
@@ -37,15 +40,27 @@ def drop_duplicates(staged: Staged, folder: str) -> Staged:
 
     Shards that lose rows are written anew into `folder`. `staged` itself is left as it is.
     """
-    by_destination: dict[str, list[Shard]] = defaultdict(list)
-    for shard in staged.shards:
-        if shard.table == "event":
-            by_destination[shard.destination].append(shard)
     whole = deepcopy(staged)
-    for shards in by_destination.values():
+    for shards in _lots(staged.shards):
         for path, surplus in _surplus(shards).items():
             _take_out(whole, path, surplus, folder)
     return whole
+
+
+def _lots(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
+    """The shards of views, all of a destination together; small destinations side by side."""
+    by_destination: dict[str, list[Shard]] = defaultdict(list)
+    for shard in shards:
+        if shard.table == "event":
+            by_destination[shard.destination].append(shard)
+    lot: list[Shard] = []
+    for some in by_destination.values():
+        if lot and sum(shard.rows for shard in (*lot, *some)) > _ROWS_OF_LOT:
+            yield lot
+            lot = []
+        lot += some
+    if lot:
+        yield lot
 
 
 def _surplus(shards: Sequence[Shard]) -> dict[str, _Rows]:
@@ -56,22 +71,22 @@ def _surplus(shards: Sequence[Shard]) -> dict[str, _Rows]:
         db.execute("CREATE TABLE seen (hash UBIGINT)")
         for rows in _read(shards, ["event_id"]):
             db.register("rows", rows)
-            db.execute("INSERT INTO seen SELECT hash(event_id) FROM rows")
+            db.execute(f"INSERT INTO seen SELECT {_IDENTITY} FROM rows")
         db.execute("CREATE TABLE twice AS FROM seen GROUP BY hash HAVING count(*) > 1")
         if not db.execute("FROM twice LIMIT 1").fetchall():
             return {}
         db.execute(
-            "CREATE TABLE places (shard INT, row BIGINT, id VARCHAR, object VARCHAR, position BIGINT)"
+            "CREATE TABLE places (shard INT, row BIGINT, destination INT, id VARCHAR, object VARCHAR, position BIGINT)"
         )
         for rows in _read(shards, ["event_id", "source_object", "source_position"]):
             db.register("rows", rows)
             db.execute(
-                "INSERT INTO places SELECT shard, row, event_id, source_object, source_position "
-                "FROM rows WHERE hash(event_id) IN (FROM twice)"
+                "INSERT INTO places SELECT shard, row, destination, event_id, source_object, "
+                f"source_position FROM rows WHERE {_IDENTITY} IN (FROM twice)"
             )
         found = db.execute(
             "SELECT shard, row FROM places "
-            "QUALIFY row_number() OVER (PARTITION BY id ORDER BY object, position) > 1"
+            "QUALIFY row_number() OVER (PARTITION BY destination, id ORDER BY object, position) > 1"
         ).fetchnumpy()
     return {
         shards[number].path: found["row"][found["shard"] == number]
@@ -80,12 +95,17 @@ def _surplus(shards: Sequence[Shard]) -> dict[str, _Rows]:
 
 
 def _read(shards: Sequence[Shard], columns: list[str]) -> Iterator[pa.Table]:
-    """Some columns of all shards, with the `shard`'s number and the `row`'s, many rows at a time."""
+    """Some columns of all shards, with numbers of `shard`, `row` and `destination`; many rows at a time."""
+    numbers = {name: at for at, name in enumerate({shard.destination: 0 for shard in shards})}
 
     def read(number: int) -> pa.Table:
         with closing(open_file(shards[number].path)) as stream:
             rows = pq.read_table(stream, columns=columns)
-        places = {"shard": pa.repeat(number, len(rows)), "row": np.arange(len(rows))}
+        places = {
+            "shard": np.full(len(rows), number),
+            "row": np.arange(len(rows)),
+            "destination": np.full(len(rows), numbers[shards[number].destination]),
+        }
         for name, values in places.items():
             rows = rows.append_column(name, pa.array(values))
         return rows

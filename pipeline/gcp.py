@@ -133,7 +133,7 @@ def seconds_of(variable: str, default: float) -> float:
 def is_transient(error: Exception) -> bool:
     """Whether the same call may well succeed a little later."""
     if isinstance(error, api.GoogleAPICallError):
-        return error.code in _TRANSIENT_CODES or _reason(error) in _TRANSIENT_REASONS
+        return error.code in _TRANSIENT_CODES or reason(error) in _TRANSIENT_REASONS
     if isinstance(error, InvalidResponse):
         return error.response.status_code in _TRANSIENT_CODES
     if isinstance(error, auth.GoogleAuthError):
@@ -141,7 +141,8 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, _BROKEN_LINE)
 
 
-def _reason(error: api.GoogleAPICallError) -> str | None:
+def reason(error: api.GoogleAPICallError) -> str | None:
+    """The reason that BigQuery gives for a refusal, such as quotaExceeded."""
     first = next(iter(error.errors), None)
     return first.get("reason") if isinstance(first, dict) else None
 

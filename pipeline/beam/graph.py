@@ -1,150 +1,192 @@
-"""The job's graph: parts of log objects in, one manifest of what was staged out.
+"""The job's graph: parts of log objects in, what was staged of each batch out.
 
-    Create(parts) → Reshuffle → Stage → one list → manifest
+    Create(parts) → Reshuffle → Stage → what was staged, by batch → manifest, or commit
 
-Rows never pass from worker to worker: each writes its own shards and emits metadata alone.
+Rows never pass from worker to worker: each writes its own shards and emits metadata alone. Where the
+launcher waits for the job, the last step writes a manifest for it; else it ends the batches itself.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipeline.beam import worker
+from pipeline.beam.launch import Launch, own_errors
 from pipeline.beam.memory import keep_freed_memory
-from pipeline.beam.options import require_runner
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
-from pipeline.errors import ServiceError, SetupError
+from pipeline.keyfile import read_key_reference
 from pipeline.model import COUNTS, Tally
+from pipeline.options import Rules
 from pipeline.sources import Anywhere
 from pipeline.staging import Job, Staged, Stager, Work
 from pipeline.storage import create_file, open_file
 
 MANIFEST = "staged.json"
+METRICS = "pixelship"
+"""The namespace of the counters, which are named as in the balance sheet."""
+
+PartOfBatch = tuple[str, Work]
+StagedOfBatch = tuple[str, Staged]
+
+
+@dataclass(frozen=True)
+class BatchWork:
+    """A batch to stage: the job, its parts, and what is known of it before they are read."""
+
+    job: Job
+    parts: Sequence[Work]
+    known: Staged = field(default_factory=Staged)
+
+
+class Ending(Protocol):
+    """What a job that nobody waits for does in the end."""
+
+    def commit(self, batch: str, staged: Staged) -> None:
+        """Commits a batch."""
+
+    def finish(self) -> None:
+        """Ends the run; to be called when all batches are committed."""
 
 
 class Stage(beam.DoFn):  # type: ignore[misc]
-    """Stages parts; emits what each bundle staged."""
+    """Stages parts of batches; emits what each bundle staged, by batch. All jobs have the same rules."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = {job.batch: job for job in jobs}
 
     def setup(self) -> None:
         """Makes what lives as long as the worker."""
         keep_freed_memory()
-        self._engine = Engine(self._job.rules)
         self._source = Anywhere()
-        self._progress = ProgressFile(self._job.progress)
+        self._engine: Engine | None = None
+        self._progress = {batch: ProgressFile(job.progress) for batch, job in self._jobs.items()}
 
     def start_bundle(self) -> None:
         """Begins an attempt of its own."""
-        self._stager = Stager(
-            self._job, self._engine, self._source.open, create_file, self._progress.advance
-        )
+        self._stagers: dict[str, Stager] = {}
 
-    def process(self, work: Work) -> None:
+    def process(self, element: PartOfBatch) -> None:
         """Stages one part."""
-        self._stager.stage(work)
+        batch, work = element
+        if batch not in self._stagers:
+            self._stagers[batch] = self._stager(self._jobs[batch])
+        self._stagers[batch].stage(work)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Emits the bundle's shards and tallies."""
         window = GlobalWindow()
-        yield WindowedValue(self._stager.finish(), window.max_timestamp(), [window])
+        for batch, stager in self._stagers.items():
+            yield WindowedValue((batch, stager.finish()), window.max_timestamp(), [window])
+
+    def _stager(self, job: Job) -> Stager:
+        self._engine = self._engine or Engine(_rules_of(job))
+        advance = self._progress[job.batch].advance
+        return Stager(job, self._engine, self._source.open, create_file, advance)
 
 
 class WriteManifest(beam.DoFn):  # type: ignore[misc]
-    """Writes all that was staged as one JSON file, and counts it."""
+    """Writes all that was staged of a batch as one JSON file, and counts it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def process(self, element: tuple[None, Iterable[Staged]]) -> None:
+    def process(self, element: tuple[str, Iterable[Staged]]) -> None:
         """Joins the bundles' metadata."""
-        whole = Staged()
-        for staged in element[1]:
-            whole.add(staged)
-        total = Tally()
-        for tally in whole.tallies.values():
-            total.add(tally)
-        for name in COUNTS:
-            Metrics.counter("pixelship", name).inc(getattr(total, name))
-        for reason, count in total.rejected.items():
-            Metrics.counter("pixelship", f"rejected/{reason}").inc(count)
+        whole = _joined(element[1])
         sink = create_file(self._path)
         sink.write(json.dumps(whole.to_json()).encode())
         sink.close()
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How the graph is run: worker processes on this machine, and options passed on to Beam."""
+class Commit(beam.DoFn):  # type: ignore[misc]
+    """Commits what was staged of a batch, and counts it; emits the batch's id."""
 
-    workers: int = 1
-    beam_options: Sequence[str] = ()
+    def __init__(self, works: Sequence[BatchWork], ending: Ending) -> None:
+        self._known = {work.job.batch: work.known for work in works}
+        self._ending = ending
 
-    def pipeline(self) -> beam.Pipeline:
-        """A pipeline on the runner that the options name, else on this machine.
-
-        The local runner is made outright: Beam's `DirectRunner` would first try to download another.
-        Raises SetupError for a runner or an option that Beam refuses.
-        """
-        options = list(self.beam_options)
-        runner = None
-        if not any(option.startswith("--runner") for option in options):
-            processes = None
-            if self.workers > 1:
-                options.append(f"--direct_num_workers={self.workers}")
-                processes = SubprocessSDKEnvironment.from_command_string(worker.command())
-            runner = FnApiRunner(default_environment=processes)
-        try:
-            parsed = PipelineOptions(options)
-            require_runner(parsed)
-            return beam.Pipeline(runner, options=parsed)
-        except (ImportError, ValueError) as error:
-            why = " ".join(str(error).split())
-            raise SetupError(f"Beam refuses its options: {why}") from None
+    def process(self, element: tuple[str, Iterable[Staged]]) -> Iterator[str]:
+        """Joins the bundles' metadata with what was known beforehand."""
+        batch, staged = element
+        self._ending.commit(batch, _joined([self._known[batch], *staged]))
+        yield batch
 
 
-_OWN_ERRORS = {error.__name__: error for error in (SetupError, ServiceError)}
-_OWN_ERROR = re.compile(rf"\b({'|'.join(_OWN_ERRORS)}): (.*?)(?: \[while running .*)?$", re.M)
+class Finish(beam.DoFn):  # type: ignore[misc]
+    """Ends the run, once all batches are committed."""
 
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
 
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Gives errors of ours their type and words back: Beam adds to them, or passes on text."""
-    try:
-        yield
-    except Exception as error:
-        found = _OWN_ERROR.search(f"{type(error).__name__}: {error}")
-        if found is None:
-            raise
-        raise _OWN_ERRORS[found[1]](found[2]) from None
+    def process(self, element: Iterable[str]) -> None:  # noqa: ARG002
+        """Is called once, with the batches."""
+        self._ending.finish()
 
 
 def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
-    """Runs the job to its end; gives what was staged. Raises SetupError."""
+    """Runs the job to its end; gives what was staged. Raises SetupError, ServiceError."""
     path = f"{job.staging}/{MANIFEST}"
-    with _own_errors(), launch.pipeline() as pipeline:
-        _ = (
-            pipeline
-            | "Parts" >> beam.Create(list(parts), reshuffle=False)
-            | "Spread" >> beam.Reshuffle()
-            | "Stage" >> beam.ParDo(Stage(job)).with_output_types(Staged)
-            | "Gather" >> beam.Map(lambda staged: (None, staged))
-            | "Group" >> beam.GroupByKey()
-            | "WriteManifest" >> beam.ParDo(WriteManifest(path))
-        )
+    with own_errors(), launch.pipeline() as pipeline:
+        staged = _stage(pipeline, [BatchWork(job, parts)])
+        _ = staged | "WriteManifest" >> beam.ParDo(WriteManifest(path))
     with open_file(path) as stream:
         return Staged.from_json(json.loads(stream.read()))
+
+
+def run_alone(works: Sequence[BatchWork], ending: Ending, launch: Launch) -> None:
+    """Launches a job that stages batches and ends them by itself; does not wait for it.
+
+    Raises SetupError, ServiceError.
+    """
+    with own_errors():
+        pipeline = launch.pipeline()
+        _ = (
+            _stage(pipeline, works)
+            | "Commit" >> beam.ParDo(Commit(works, ending)).with_output_types(str)
+            | "Committed" >> beam.combiners.ToList()
+            | "Finish" >> beam.ParDo(Finish(ending))
+        )
+        pipeline.run()
+
+
+def _stage(pipeline: beam.Pipeline, works: Sequence[BatchWork]) -> beam.PCollection:
+    """What was staged of each batch: pairs of its id and all that the bundles emitted."""
+    parts = [(work.job.batch, part) for work in works for part in work.parts]
+    jobs = [work.job for work in works]
+    return (
+        pipeline
+        | "Parts" >> beam.Create(parts, reshuffle=False)
+        | "Spread" >> beam.Reshuffle()
+        | "Stage" >> beam.ParDo(Stage(jobs)).with_output_types(StagedOfBatch)
+        | "Group" >> beam.GroupByKey()
+    )
+
+
+def _joined(parts: Iterable[Staged]) -> Staged:
+    """All that was staged, counted as Beam's metrics."""
+    whole = Staged()
+    for part in parts:
+        whole.add(part)
+    total = Tally()
+    for tally in whole.tallies.values():
+        total.add(tally)
+    for name in COUNTS:
+        Metrics.counter(METRICS, name).inc(getattr(total, name))
+    for reason, count in total.rejected.items():
+        Metrics.counter(METRICS, f"rejected/{reason}").inc(count)
+    return whole
+
+
+def _rules_of(job: Job) -> Rules:
+    """The job's rules, with the keys that it refers to. Raises SetupError, ServiceError."""
+    if job.keys_from is None:
+        return job.rules
+    return replace(job.rules, keys=read_key_reference(job.keys_from, {}))

@@ -64,22 +64,38 @@ class LoadProgress:
 def print_balance(report: Report) -> None:
     """Prints the balance sheet; names from logs and clouds cannot move the terminal's cursor."""
     console = Console(highlight=False)
-    if not report.batches:
+    if report.held_until:
+        until = f"{report.held_until:%Y-%m-%d %H:%M:%S} UTC"
+        console.print(f"Another run is at work, and holds the lease until {until} at most.")
+        return
+    _print_batches(console, report)
+    _print_what_waits(console, report)
+
+
+def _print_batches(console: Console, report: Report) -> None:
+    if report.launched:
+        console.print(f"Launched: {_batches(report.launched)}; the job that was launched loads it.")
+    elif not report.batches:
         console.print(f"Nothing new: {_files(report.unchanged)} loaded before.")
-    else:
+    if report.batches:
         known = f", {report.unchanged} loaded before" if report.unchanged else ""
         console.print(
-            f"{_batches(report)}: {_files(report.objects)}{known}, {report.bytes:,} bytes, "
+            f"{_batches(report.batches)}: {_files(report.objects)}{known}, {report.bytes:,} bytes, "
             f"{report.total.lines:,} lines in {report.seconds:.1f} s"
         )
         console.print(_sheet(report))
     if report.unparked:
         _print_rows(console, "Loaded from parking", report.unparked)
+
+
+def _print_what_waits(console: Console, report: Report) -> None:
     for destination, rows in sorted(report.parked.items()):
         why = report.parked_why[destination]
         _print_line(console, f"Parked: {rows:,} rows for {destination}: {why}.")
     if report.waiting:
         console.print(f"Left for later: {_files(report.waiting)} written just now.")
+    if report.left:
+        console.print(f"Left for the next run: {_files(report.left)}.")
     for each in report.quarantined[:_MOST_FAULTS]:
         _print_line(console, f"Quarantined: {each.name} {each.why}.")
     if len(report.quarantined) > _MOST_FAULTS:
@@ -94,9 +110,8 @@ def print_balance(report: Report) -> None:
         )
 
 
-def _batches(report: Report) -> str:
-    names = ", ".join(report.batches)
-    return f"Batch {names}" if len(report.batches) == 1 else f"Batches {names}"
+def _batches(ids: list[str]) -> str:
+    return f"Batch {ids[0]}" if len(ids) == 1 else f"Batches {', '.join(ids)}"
 
 
 def _files(count: int) -> str:

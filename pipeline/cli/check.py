@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.group import EXIT_INCOMPLETE
 from pipeline.cli.ring import KeySource, keys_option
-from pipeline.cli.rules import config_option, configured_rules
+from pipeline.cli.rules import ConfigSource, config_option, configured_rules
 from pipeline.cli.text import printable_line
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _V2 = 2
 @keys_option
 @config_option
 def check(
-    urls: tuple[str, ...], as_json: bool, key_file: KeySource, config_file: Path | None
+    urls: tuple[str, ...], as_json: bool, key_file: KeySource, config_file: ConfigSource
 ) -> None:
     """Say whether a view of a URL would count, into which table, and if not, why not.
 

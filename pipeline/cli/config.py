@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of
+from pipeline.cli.rules import DEFAULT_CONFIG_FILE, ConfigSource, config_of, config_source
 from pipeline.cli.text import printable
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ def config() -> None:
 
 
 @config.command("check")
-@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.argument("file", metavar="[FILE]", required=False, callback=config_source)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
-def check(file: Path | None, as_json: bool) -> None:
+def check(file: ConfigSource, as_json: bool) -> None:
     """Check a configuration file, and explain what it comes to.
 
-    FILE is pixelship.toml of the present folder by default; where there is none, the defaults are
-    explained. Tokens and write keys are not shown. Ends with 2 where the file has a mistake.
+    FILE is here or in Cloud Storage (gs://BUCKET/…), pixelship.toml of the present folder by
+    default; where there is none, the defaults are explained. Tokens and write keys are not shown. Ends with 2 where the file has a mistake.
     """
     found = config_of(file)
     if as_json:

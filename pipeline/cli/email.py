@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli.filters import time_of
 from pipeline.cli.ring import KeySource, keys_option, signer_of
-from pipeline.cli.rules import DEFAULT_CONFIG_FILE, config_of, config_option
+from pipeline.cli.rules import DEFAULT_CONFIG_FILE, ConfigSource, config_of, config_option
 from pipeline.cli.sign import Maker, View
 from pipeline.cli.text import image_tag
 from pipeline.cli.warehouse import (
@@ -80,7 +80,7 @@ def new(
     html: bool,
     as_json: bool,
     key_file: KeySource,
-    config_file: Path | None,
+    config_file: ConfigSource,
     warehouse: str,
     **others: Any,
 ) -> None:
@@ -135,7 +135,7 @@ def new(
 @warehouse_options
 @table_options
 def bring_in(
-    file: Path, as_json: bool, config_file: Path | None, warehouse: str, **others: Any
+    file: Path, as_json: bool, config_file: ConfigSource, warehouse: str, **others: Any
 ) -> None:
     """Note ids that another system made and that are in e-mails already.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.filters import time_of
-from pipeline.cli.rules import config_of, config_option
+from pipeline.cli.rules import ConfigSource, config_of, config_option
 from pipeline.cli.warehouse import loaded_warehouse_of, warehouse_options
 from pipeline.errors import SetupError
 
@@ -32,7 +31,7 @@ def hits(
     table: str | None,
     since: str | None,
     until: str | None,
-    config_file: Path | None,
+    config_file: ConfigSource,
     as_json: bool,
     warehouse: str,
     **others: Any,
@@ -59,7 +58,7 @@ def hits(
         _print(counts, by)
 
 
-def _table_of(table: str | None, config_file: Path | None) -> str:
+def _table_of(table: str | None, config_file: ConfigSource) -> str:
     from pipeline.destinations import is_permitted
 
     if table is None:

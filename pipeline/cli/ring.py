@@ -58,6 +58,18 @@ def _environment() -> Mapping[str, str]:
     return os.environ
 
 
+def remote_reference(source: KeySource) -> str | None:
+    """The reference to a key ring that other machines can follow as well, where it is one.
+
+    Raises SetupError where there are keys beside it that they would not see.
+    """
+    if not isinstance(source, str) or not source.startswith("sm://"):
+        return None
+    if _environment().get("SIGNER_SECRET"):
+        raise SetupError(f"SIGNER_SECRET is known to this machine alone: put its keys into the key ring at {source}, and unset it.")  # fmt: skip
+    return source
+
+
 def read_ring(path: Path) -> KeyRing:
     """The key ring in a file, references in it followed; raises SetupError, ServiceError."""
     from pipeline.keyfile import read_key_file

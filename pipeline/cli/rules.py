@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from pipeline.cli.ring import KeySource, key_ring_of, keys_option
 from pipeline.cli.text import printable
 from pipeline.errors import SetupError
+from pipeline.storage import CLOUD_STORAGE, open_file
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 DEFAULT_CONFIG_FILE = "pixelship.toml"
+ConfigSource: TypeAlias = "Path | str | None"
+"""A configuration's file, or its gs:// address; null for the default."""
 _MAP = ".toml"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def config_source(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> ConfigSource:
+    """Tells a file on this machine from an address, as a callback of click's."""
+    return text if text is None or text.startswith(CLOUD_STORAGE) else Path(text)
 
 
 def config_option(command: _Command) -> _Command:
@@ -29,10 +39,11 @@ def config_option(command: _Command) -> _Command:
     return click.option(
         "--config",
         "config_file",
-        type=click.Path(path_type=Path),
+        callback=config_source,
+        metavar="FILE",
         envvar="PIXELSHIP_CONFIG",
         show_envvar=True,
-        help=f"Configuration file; {DEFAULT_CONFIG_FILE} where there is one. Options go before it.",
+        help=f"Configuration file, here or in Cloud Storage (gs://BUCKET/…); {DEFAULT_CONFIG_FILE} where there is one. Options go before it.",
     )(command)
 
 
@@ -63,7 +74,7 @@ def chosen_format(name: str) -> Format:
     from pipeline import formats
 
     if name.endswith(_MAP):
-        return _map_in(Path(name))
+        return _map_in(name)
     if found := formats.named(name):
         return found
     known = ", ".join(each.name for each in formats.FORMATS)
@@ -73,45 +84,45 @@ def chosen_format(name: str) -> Format:
 
 
 def map_files(name: str) -> tuple[Path, ...]:
-    """The map's file, where the format is a map: it is no log, wherever it lies."""
-    return (Path(name),) if name.endswith(_MAP) else ()
+    """The map's file on this machine, where the format is one: it is no log, wherever it lies."""
+    return (Path(name),) if name.endswith(_MAP) and not name.startswith(CLOUD_STORAGE) else ()
 
 
-def _map_in(path: Path) -> Format:
+def _map_in(place: str) -> Format:
     from pipeline.formats.maps import map_of
 
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise SetupError(f"No map is at {path}: check the path.") from None
-    except OSError as error:
-        raise SetupError(f"The map {path} cannot be read: {error.strerror}.") from None
-    return map_of(data, str(path))
+    return map_of(_read(place, "map"), place)
 
 
-def config_of(file: Path | None) -> Config:
-    """The configuration: the file named, else that of the present folder, else the defaults.
+def config_of(source: ConfigSource) -> Config:
+    """The configuration: the one named, else that of the present folder, else the defaults.
 
-    Raises SetupError.
+    Raises SetupError, ServiceError.
     """
     from pipeline.config import Config, read_config
     from pipeline.options import Rules
 
-    if file is None:
-        file = Path(DEFAULT_CONFIG_FILE)
-        if not file.exists():
+    if source is None:
+        source = Path(DEFAULT_CONFIG_FILE)
+        if not source.exists():
             return Config(Rules())
+    return read_config(_read(str(source), "configuration"), str(source))
+
+
+def _read(place: str, what: str) -> bytes:
+    """A file's bytes, here or in Cloud Storage; `what` names it. Raises SetupError, ServiceError."""
     try:
-        return read_config(file.read_bytes(), str(file))
+        with open_file(place) as stream:
+            return stream.read()
     except FileNotFoundError:
-        raise SetupError(f"No configuration is at {file}: check the path.") from None
+        raise SetupError(f"No {what} is at {place}: check the path.") from None
     except OSError as error:
-        raise SetupError(f"The configuration {file} cannot be read: {error.strerror}.") from None
+        raise SetupError(f"The {what} {place} cannot be read: {error.strerror}.") from None
 
 
-def configured_rules(file: Path | None, key_file: KeySource) -> Rules:
+def configured_rules(source: ConfigSource, key_file: KeySource) -> Rules:
     """The configuration's rules with the keys, which unsigned dialects do without. Raises SetupError."""
-    rules = config_of(file).rules
+    rules = config_of(source).rules
     return replace(rules, keys=key_ring_of(key_file, may_be_empty=bool(rules.unsigned)))
 
 
@@ -129,7 +140,7 @@ def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
             raise SetupError(
                 f"--trusted-proxy {network!r} is no network: write it as 10.0.0.0/8."
             ) from None
-    rules = configured_rules(given["config_file"], key_file)
+    rules = configured_rules(given["config"], key_file)
     return replace(
         rules,
         paths=given["paths"] or rules.paths,
@@ -140,6 +151,11 @@ def rules_of(key_file: KeySource, given: Mapping[str, Any]) -> Rules:
 
 
 def take_rules(options: dict[str, Any]) -> dict[str, Any]:
-    """Takes what `rules_of` wants, but the keys, out of a command's options."""
-    names = ("config_file", "paths", "proxies", "addresses", "allow")
-    return {name: options.pop(name) for name in names}
+    """Takes what `rules_of` wants, but the keys, out of a command's options.
+
+    `config_file` is the configuration named, where it is a file on this machine.
+    """
+    names = ("paths", "proxies", "addresses", "allow")
+    config = options.pop("config_file")
+    file = config if isinstance(config, Path) else None
+    return {name: options.pop(name) for name in names} | {"config": config, "config_file": file}

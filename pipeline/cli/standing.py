@@ -38,6 +38,8 @@ def _print_batches(console: Console, found: Status) -> None:
     for what, time in (("load", found.last_load_at), ("view", found.newest_view_at)):
         if time:
             console.print(f"Newest {what}: {time:%Y-%m-%d %H:%M:%S} UTC, {_ago(time)}.")
+    if found.advice:
+        console.print(f"{found.advice}.")
     for batch in found.open_batches:
         console.print(f"Open: batch {batch}; the next load finishes it.")
 

@@ -11,6 +11,7 @@ import click
 from pipeline.errors import SetupError
 
 if TYPE_CHECKING:
+    from pipeline.batchlog.lease import Lease
     from pipeline.warehouses.bigquery import BigQueryWarehouse
     from pipeline.warehouses.duckdb import DuckDBWarehouse
 
@@ -78,6 +79,22 @@ def loaded_warehouse_of(
                 "load a log first, or name it with --to."
             )
     return found
+
+
+def lease_of(
+    warehouse: DuckDBWarehouse | BigQueryWarehouse, state: str | None, seconds: float | None
+) -> Lease | None:
+    """The lease that keeps other runs away, where one is asked for. Raises SetupError."""
+    if seconds is None:
+        return None
+    if state is None or warehouse.files:
+        raise SetupError(
+            "--lease is for bigquery:PROJECT: a DuckDB file lets in one run at a time."
+        )
+    from pipeline.batchlog import CloudStore
+    from pipeline.batchlog.lease import Lease
+
+    return Lease(CloudStore(state), seconds)
 
 
 def _bigquery(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
@@ -57,6 +58,7 @@ class BigQueryWarehouse(BigQueryViews):
         self._view = LogView()
         self._after = ""
         self._open: dict[str, OpenBatch] = {}
+        self._uncommitted: set[str] = set()
         self._unparked = Report()
 
     def __enter__(self) -> BigQueryWarehouse:
@@ -85,6 +87,10 @@ class BigQueryWarehouse(BigQueryViews):
     ) -> None:
         """Closes the client."""
         self._client.close()
+
+    def elsewhere(self) -> Callable[[], BigQueryWarehouse]:
+        """How another process opens it."""
+        return partial(BigQueryWarehouse, self._options)
 
     def status(self, *, by_object: bool = False) -> Status:
         """How things stand; nothing is made or changed. Raises SetupError, ServiceError."""
@@ -156,12 +162,12 @@ class BigQueryWarehouse(BigQueryViews):
     def plan(self, objects: Sequence[LogObject]) -> Batch | None:
         """A new batch of these objects; None where another run has planned one meanwhile.
 
-        Also where one is open and views are merged: merges that run side by side do not see each
-        other's rows.
+        Also where one is open, or planned here and not committed, and views are merged: merges that
+        run side by side do not see each other's rows.
         """
         if not self._after:
             self.known([])
-        if self._view.open and self._dedupe == "merge":
+        if self._dedupe == "merge" and (self._view.open or self._uncommitted):
             return None
         extra = {"dedupe": self._dedupe}
         try:
@@ -172,6 +178,7 @@ class BigQueryWarehouse(BigQueryViews):
             return None
         self._after = planned.batch.id
         self._open[self._after] = planned
+        self._uncommitted.add(self._after)
         return planned.batch
 
     def staging(self, batch: Batch) -> str:
@@ -195,6 +202,7 @@ class BigQueryWarehouse(BigQueryViews):
     def commit(self, batch: Batch, staged: Staged) -> Report:
         """Takes the batch, or sees to it that another run's attempt is taken; raises BalanceError."""
         report = Report()
+        self._uncommitted.discard(batch.id)
         if batch.id in self._open:
             with suppress(SupersededError), keeping(self._log, batch):
                 report = self._commit(self._open[batch.id], staged)

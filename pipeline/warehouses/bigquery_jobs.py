@@ -23,6 +23,7 @@ from google.cloud import bigquery
 
 from pipeline import gcp
 from pipeline.errors import ServiceError, SetupError
+from pipeline.warehouses.bigquery_quotas import require_quota
 from pipeline.warehouses.contract import RefusedError
 
 WAIT_S = 1800.0
@@ -62,6 +63,7 @@ def refusing(table: str, task: str) -> Iterator[None]:
         except (BadRequest, Forbidden, NotFound) as error:
             if gcp.is_transient(error):
                 raise
+            require_quota(gcp.reason(error), gcp.words(error))
             raise RefusedError(table, f"BigQuery says: {gcp.words(error)}") from None
 
 
@@ -112,6 +114,7 @@ class Jobs:
                 return _require_same(job, work)
             why, is_passing = _words(failure), failure.get("reason") in _PASSING
             if is_ours:
+                require_quota(failure.get("reason"), why)
                 tries += 1
                 may_begin = is_passing and tries < _MOST_TRIES
                 if may_begin:

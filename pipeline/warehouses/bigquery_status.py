@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.model import COUNTS, Tally
+from pipeline.warehouses.bigquery_quotas import OWN_TABLES, advice
 from pipeline.warehouses.maintenance import BatchNote, Status
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -27,6 +28,8 @@ def fill_from_ledger(told: Status, ask: Ask, *, by_object: bool) -> None:
     told.last = max(notes, key=lambda note: note.id, default=None)
     told.last_load_at = next((note.at for note in notes if note.kind == "load"), None)
     told.total, told.batches_total = (sum_of_ledger(ask, name) for name in ("objects", "batches"))
+    told.load_jobs, batches = _jobs_of_day(ask)
+    told.advice = advice(told.load_jobs, batches)
     balances: dict[str, Tally] = {}
     for name, rejected, *plain in ask(
         f"SELECT name, rejected, {', '.join(COUNTS)} FROM pixelship.objects ORDER BY name"
@@ -34,6 +37,19 @@ def fill_from_ledger(told: Status, ask: Ask, *, by_object: bool) -> None:
         balances.setdefault(name, Tally()).add(Tally.of(plain, json.loads(rejected)))
     told.unbalanced = [name for name, tally in balances.items() if not tally.adds_up]
     told.objects = balances if by_object else None
+
+
+def _jobs_of_day(ask: Ask) -> tuple[int, int]:
+    """The load jobs of the last 24 hours, at most, and the batches they were for.
+
+    A table's name holds no colon, so a batch has as many destinations as its JSON has colons.
+    """
+    tables = "SUM(LENGTH(destinations) - LENGTH(REPLACE(destinations, ':', '')))"
+    ((batches, found),) = ask(
+        f"SELECT COUNT(*), {tables} FROM pixelship.batches "
+        "WHERE loaded_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 24 HOUR)"
+    )
+    return (found or 0) + OWN_TABLES * batches, batches
 
 
 def newest_view(ask: Ask, tables: Iterable[str]) -> datetime | None:

@@ -24,7 +24,8 @@ from pipeline.warehouses.bigquery_tables import BOOKKEEPING
 from pipeline.warehouses.contract import RefusedError, Report, ledger
 from pipeline.warehouses.maintenance import RESOLVED
 
-_LOADS_AT_ONCE = 8
+_LOADS_AT_ONCE = 32
+"""Jobs that are waited for at the same time: BigQuery answers 100 requests a second of each kind."""
 
 
 class Steps:
@@ -174,17 +175,24 @@ def refused_us(error: RefusedError) -> SetupError | ServiceError:
 
 
 def lots(batch: Batch, staged: Staged, dedupe: Dedupe) -> Iterator[Lot]:
-    """What was staged, by table, in lots that one load job takes."""
-    shards: dict[tuple[str, str], list[Shard]] = defaultdict(list)
+    """What was staged, by table, in lots that one load job takes.
+
+    By how many files they are, and how many partitions they may change: all of a lot is of one period.
+    """
+    shards: dict[tuple[str, str], dict[int, list[Shard]]] = defaultdict(lambda: defaultdict(list))
     for shard in staged.shards:
         if shard.table != RESOLVED:
             table = shard.destination or f"{BOOKKEEPING}.{shard.table}"
-            shards[table, shard.table].append(shard)
-    for (table, schema), files in sorted(shards.items()):
-        for part, first in enumerate(range(0, len(files), MOST_FILES)):
-            some = files[first : first + MOST_FILES]
+            shards[table, shard.table][shard.period or 0].append(shard)
+    for (table, schema), periods in sorted(shards.items()):
+        settled: Dedupe = dedupe if schema == "event" else "off"
+        pieces = (
+            files[first : first + MOST_FILES]
+            for _, files in sorted(periods.items())
+            for first in range(0, len(files), MOST_FILES)
+        )
+        for part, some in enumerate(pieces):
             paths, rows = tuple(shard.path for shard in some), sum(shard.rows for shard in some)
-            settled: Dedupe = dedupe if schema == "event" else "off"
             yield Lot(batch.id, table, paths, rows, schema, part, settled)
 
 

@@ -32,6 +32,8 @@ class Report:
     `batches` is empty where there was nothing new. `unchanged` counts objects loaded before,
     `waiting` those too young. `parked` holds all rows that wait for their table to be mended,
     `parked_why` the reasons; `unparked` the rows of earlier batches that this run could load.
+    `launched` are batches that a job ends of which this run does not wait, `left` counts objects that
+    are for the next run. Where another run holds the lease, `held_until` says for how long.
     """
 
     batches: list[str] = field(default_factory=list)
@@ -47,6 +49,9 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
     seconds: float = 0.0
     bytes: int = 0
+    launched: list[str] = field(default_factory=list)
+    left: int = 0
+    held_until: datetime | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -81,6 +86,9 @@ class Report:
             "faults": [fault.to_json() for fault in self.faults],
             "seconds": round(self.seconds, 3),
             "bytes": self.bytes,
+            "launched": self.launched,
+            "left": self.left,
+            "held_until": self.held_until and self.held_until.isoformat(timespec="seconds"),
         }
 
 
@@ -118,6 +126,9 @@ class Warehouse(Memory, Protocol):
 
     def peek(self) -> AbstractContextManager[Memory]:
         """The memory, to be read alone: nothing is made or changed. Not to be opened beside."""
+
+    def elsewhere(self) -> Callable[[], Warehouse]:
+        """How another process opens it: can be sent there. Raises SetupError where it cannot."""
 
     def unpark(self) -> Report:
         """Loads parked rows whose table was mended; reports them and what stays parked.

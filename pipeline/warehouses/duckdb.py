@@ -30,6 +30,7 @@ from pipeline.warehouses.contract import (
     NoMemory,
     RefusedError,
     Report,
+    Warehouse,
     check_balance,
     ledger,
 )
@@ -162,6 +163,13 @@ class DuckDBWarehouse(DuckDBViews):
         with self._transaction():
             for name, columns in tables.items():
                 ensure_table(self._db, f"pixelship.{name}", columns)
+
+    def elsewhere(self) -> Callable[[], Warehouse]:
+        """Raises SetupError: one process has the file."""
+        raise SetupError(
+            "A DuckDB file is filled by the process that has it open: leave out "
+            "--no_wait_until_finish and --template_location, or load into bigquery:PROJECT."
+        )
 
     def unpark(self) -> Report:
         """Loads parked rows whose destination has been mended."""

@@ -107,7 +107,8 @@ class Status:
     `batches` counts them by kind. `total` and `batches_total` are the sums of the ledger's two
     tables, `unbalanced` names log objects whose lines and fates differ. `rows` are those that the
     tables hold now, by table, `parked` those that wait, by destination. `objects` has a balance for
-    each name, where that was asked for.
+    each name, where that was asked for. `load_jobs` are those of the last 24 hours, `advice` is what
+    is to be said of them, if anything.
     """
 
     batches: dict[str, int] = field(default_factory=dict)
@@ -122,6 +123,8 @@ class Status:
     quarantined: list[Quarantined] = field(default_factory=list)
     newest_view_at: datetime | None = None
     last_load_at: datetime | None = None
+    load_jobs: int = 0
+    advice: str | None = None
     objects: dict[str, Tally] | None = None
 
     @property
@@ -151,6 +154,8 @@ class Status:
             "quarantined": [asdict(each) for each in self.quarantined],
             "newest_view_at": self.newest_view_at and self.newest_view_at.isoformat(),
             "last_load_at": self.last_load_at and self.last_load_at.isoformat(),
+            "load_jobs": self.load_jobs,
+            "advice": self.advice,
         }
 
 

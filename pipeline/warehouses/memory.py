@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import BalanceError
+from pipeline.errors import BalanceError, SetupError
 from pipeline.model import Batch, LogObject, Quarantined, Reason, Tally
 from pipeline.staging import Staged
-from pipeline.warehouses.contract import Report, check_balance, ledger
+from pipeline.warehouses.contract import Report, Warehouse, check_balance, ledger
 from pipeline.warehouses.maintenance import (
     REJECT_SCHEMA,
     RESOLVED,
@@ -67,6 +67,10 @@ class MemoryWarehouse:
     def peek(self) -> AbstractContextManager[MemoryWarehouse]:
         """The warehouse itself."""
         return nullcontext(self)
+
+    def elsewhere(self) -> Callable[[], Warehouse]:
+        """Raises SetupError: what is in this process cannot be opened in another."""
+        raise SetupError("The warehouse in memory is in this process alone: wait for the job.")
 
     def unpark(self) -> Report:
         """Loads parked rows whose destination has been mended."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline.storage import create_file
 from tests.cli.conftest import Pixelship
+from tests.cloud import BUCKET, Cloud
 from tests.logs import SECRET, Hit, log, signed, tsv
 
 CONFIG = """
@@ -129,6 +131,39 @@ def test_a_file_can_be_named_and_options_go_before_it(here: Path, pixelship: Pix
 
 def test_the_file_is_no_log_wherever_it_lies(here: Path, pixelship: Pixelship) -> None:
     assert pixelship("load", "--json", str(here)).json["objects"] == 1
+
+
+def test_the_file_may_be_in_cloud_storage(here: Path, pixelship: Pixelship, cloud: Cloud) -> None:
+    address = f"{cloud.folder}/pixelship.toml"
+    with create_file(address) as sink:
+        sink.write(Path("pixelship.toml").read_bytes())
+    Path("pixelship.toml").unlink()
+    told = pixelship("config", "check", address, "--json").json
+    assert (told["file"], told["signed_only"]) == (address, ["news.*"])
+    loaded = pixelship("load", "--json", "--config", address, "access.log").json
+    assert loaded["destinations"].keys() > {"web.events", "counts.hits"}
+    again = pixelship("load", "--json", "access.log", env={"PIXELSHIP_CONFIG": address})
+    assert (again.status, again.json["unchanged"]) == (0, 1)
+
+
+def test_what_is_not_in_cloud_storage_is_one_sentence(
+    here: Path, pixelship: Pixelship, cloud: Cloud
+) -> None:
+    for options, what in (("--config", "configuration"), ("--format", "map")):
+        address = f"{cloud.folder}/missing.toml"
+        done = pixelship("load", options, address, "access.log")
+        assert done.status == 2
+        assert done.stderr == f"Error: No {what} is at {address}: check the path.\n"
+    with create_file(f"{cloud.folder}/wrong.toml") as sink:
+        sink.write(b"alow = []")
+    done = pixelship("load", "--config", f"{cloud.folder}/wrong.toml", "access.log")
+    assert done.stderr.endswith("wrong.toml: alow is not known: perhaps allow is meant.\n")
+    for address, why in (
+        ("gs://", "names no object"),
+        (f"gs://{BUCKET}-not/a.toml", "check the path"),
+    ):
+        done = pixelship("load", "--config", address, "access.log")
+        assert (done.status, why in done.stderr) == (2, True)
 
 
 def test_check_explains_without_showing_tokens(here: Path, pixelship: Pixelship) -> None:

@@ -23,6 +23,7 @@ from tests.logs import GOOGLEBOT, Hit, combined, log, signed, tsv
 KEYS_OF_THE_BALANCE_SHEET = [
     "batches", "objects", "unchanged", "waiting", "quarantined", "lines", "extra_events", "header", "not_pixel", "accepted", "bot",
     "duplicate", "rejected", "destinations", "parked", "unparked", "faults", "seconds", "bytes",
+    "launched", "left", "held_until",
 ]  # fmt: skip
 LOG = log(
     tsv(Hit(request_id=b"1")),
@@ -51,7 +52,7 @@ def test_json_is_all_there_is_on_standard_output(pixelship: Pixelship) -> None:
         "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 7, "extra_events": 0, "header": 1,
         "not_pixel": 1, "accepted": 2, "bot": 1, "duplicate": 1, "rejected": {"unsigned": 1},
         "destinations": {"mail.opens": 1, "news.pageviews": 1}, "parked": {}, "unparked": {},
-        "faults": [], "seconds": 0, "bytes": len(LOG),
+        "faults": [], "seconds": 0, "bytes": len(LOG), "launched": [], "left": 0, "held_until": None,
     }  # fmt: skip
 
 

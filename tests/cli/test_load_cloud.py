@@ -81,7 +81,7 @@ def test_a_bucket_is_loaded_into_bigquery_once(shell: Shell) -> None:
         "batches": ["00000001"], "objects": 1, "unchanged": 0, "waiting": 0, "quarantined": [], "lines": 6, "extra_events": 0, "header": 0,
         "not_pixel": 1, "accepted": 2, "bot": 1, "duplicate": 1, "rejected": {"unsigned": 1},
         "destinations": {"mail.opens": 1, "news.pageviews": 1}, "parked": {}, "unparked": {},
-        "faults": [], "seconds": 0, "bytes": len(LOG),
+        "faults": [], "seconds": 0, "bytes": len(LOG), "launched": [], "left": 0, "held_until": None,
     }  # fmt: skip
     assert shell.load().stdout == "Nothing new: 1 file loaded before.\n"
     for name, rows in (("news.pageviews", 1), ("mail.opens", 1), ("pixelship.objects", 1)):

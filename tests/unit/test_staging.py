@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,8 +14,8 @@ from pipeline import blocks, formats, schemas
 from pipeline.engine import Engine
 from pipeline.model import Fault, LogObject, Tally
 from pipeline.sources import LocalFiles
-from pipeline.staging import Job, Staged, Stager, Work, split
-from tests.logs import GOOGLEBOT, RULES, Hit, combined, log, signed, small_steps, tsv
+from pipeline.staging import PERIOD_HOURS, Job, Staged, Stager, Work, split
+from tests.logs import GOOGLEBOT, NOON_US, RULES, Hit, combined, log, signed, small_steps, tsv
 from tests.text_logs import CLOUDFRONT_HEADER, cloudfront
 
 LINES = [
@@ -185,6 +186,57 @@ def test_many_rows_are_written_as_they_come(
     assert sum(rows) == 201
     assert max(rows) < 100
     assert len(attempt.rows("event", "news.pageviews")) == 200
+
+
+def to_many(destinations: int, lines: int) -> bytes:
+    """Views that go half to one destination, and else to all of them in turns."""
+    names = [f"a.t{number % destinations if number % 2 else 0}" for number in range(lines)]
+    queries = {name: signed(d=name) for name in set(names)}
+    hits = (
+        Hit(request_id=b"id %d" % number, uri=b"/i.gif?" + queries[name])
+        for number, name in enumerate(names)
+    )
+    return log(*map(tsv, hits))
+
+
+def test_small_destinations_are_held_until_there_is_more_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.staging._MOST_ROWS", 100)
+    item = save(tmp_path, "a.log", to_many(99, 1_000))
+    attempt = Attempt(tmp_path, *split([item], LocalFiles().open, item.size // 20))
+    shards = Counter(shard.destination for shard in attempt.staged.shards)
+    assert len(shards) == 99
+    assert shards["a.t0"] >= 8
+    assert max(count for name, count in shards.items() if name != "a.t0") <= 6
+    for number in (0, 1, 50):
+        ids = {row["event_id"] for row in attempt.rows("event", f"a.t{number}")}
+        mine = {at for at in range(1_000) if (at % 99 if at % 2 else 0) == number}
+        assert ids == {f"id {at}" for at in mine}
+    assert sum(shard.rows for shard in attempt.staged.shards) == 1_000
+
+
+def test_a_shard_holds_no_more_partitions_than_a_load_job_may_change(tmp_path: Path) -> None:
+    hour_us = 3_600_000_000
+    hours = [0, 1, PERIOD_HOURS - 1, PERIOD_HOURS, 3 * PERIOD_HOURS]
+    begin_us = NOON_US // (PERIOD_HOURS * hour_us) * PERIOD_HOURS * hour_us
+    hits = [
+        Hit(time_us=begin_us + hour * hour_us, request_id=b"%d" % hour, uri=b"/i.gif?" + signed())
+        for hour in hours
+    ]
+    attempt = Attempt(tmp_path, whole(save(tmp_path, "a.log", log(*map(tsv, hits)))))
+    first = begin_us // hour_us // PERIOD_HOURS
+    found = {
+        shard.period: sorted(int(row["event_id"]) for row in pq.read_table(shard.path).to_pylist())
+        for shard in attempt.staged.shards
+    }
+    assert found == {first: hours[:3], first + 1: hours[3:4], first + 3: hours[4:]}
+
+
+def test_a_manifest_of_a_version_before_is_read() -> None:
+    shard = {"table": "event", "destination": "a.b", "path": "p", "rows": 1}
+    staged = Staged.from_json({"shards": [shard], "tallies": {}, "faults": [], "unread": []})
+    assert staged.shards[0].period is None
 
 
 def test_each_attempt_has_shards_of_its_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from google.cloud import bigquery
 
 from pipeline import load as main_job
 from pipeline.batchlog import BatchLog, CloudStore
-from pipeline.beam.graph import Launch
+from pipeline.beam.launch import Launch
 from pipeline.engine import Engine
 from pipeline.load import Order
 from pipeline.sources import Anywhere, Search
