@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import RESULTS_FOLDER, machine
+from benchmarks.machine import RESULTS_FOLDER, machine
 from benchmarks.two_tables import TwoTables
 
 _PAIRS: Final = (

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -16,21 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contenders import CONTENDERS, STARTUP, Scenario
+from benchmarks.machine import RESULTS_FOLDER, machine
 from benchmarks.results import Entry, Results
 
-RESULTS_FOLDER: Final = Path(__file__).parent / "results"
-
-_PACKAGES: Final = (
-    "apache-beam",
-    "backports.zstd",
-    "chdb",
-    "chdb-core",
-    "duckdb",
-    "isal",
-    "numpy",
-    "pyarrow",
-    "ua-parser",
-)
 _HEADINGS: Final = (
     "contender",
     "lines/CPU-s",
@@ -53,35 +38,6 @@ _COLOURS: Final = {
     "duckdb": "#b9a44c",
     "beam-per-line": "#8a8f98",
 }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.machine())
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": _cpu_model(),
-        "cpus": str(os.cpu_count()),
-        "memory": f"{memory / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
-    }
 
 
 def _number(value: float | None, digits: int = 0) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich import table
 from rich.console import Console
 
-from benchmarks.report import RESULTS_FOLDER, machine
+from benchmarks.machine import RESULTS_FOLDER, machine
 
 
 @dataclass(frozen=True)

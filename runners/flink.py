@@ -40,6 +40,7 @@ _OPENED = (
 _EXPORTED = ("java.base/sun.net.util", "java.rmi/sun.rmi.registry", "java.security.jgss/sun.security.krb5")  # fmt: skip
 """What Flink reaches into from Java 17 on: `env.java.opts.all` of its shipped configuration."""
 
+_ENDED = {"FINISHED", "FAILED", "CANCELED"}
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
@@ -126,6 +127,10 @@ class Cluster(Stoppable):
     def jobs(self) -> list[dict[str, Any]]:
         """The jobs so far, with their vertices, as Flink's REST API tells of them."""
         return [self._ask(f"jobs/{job['id']}") for job in self._ask("jobs")["jobs"]]
+
+    def is_idle(self) -> bool:
+        """Whether all jobs so far have ended."""
+        return all(job["status"] in _ENDED for job in self._ask("jobs")["jobs"])
 
     def last_job_s(self) -> float:
         """How long the latest job ran, in seconds."""

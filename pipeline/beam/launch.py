@@ -14,12 +14,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipeline.beam import worker
+from pipeline.beam.options import require_runner
 from pipeline.errors import ServiceError, SetupError
 
-_NO_DASK = (
-    "DaskRunner is refused, as it gives wrong results without a word: leave --runner out, or name "
-    "another runner."
-)
 _OF_PACKAGES = ("sdk_container_image", "setup_file", "extra_packages", "requirements_file")
 """Options of Beam that bring Pixelship to remote workers."""
 
@@ -62,8 +59,6 @@ class Launch:
         The local runner is made outright: Beam's `DirectRunner` would first try to download another.
         Raises SetupError for a runner or an option that Beam refuses.
         """
-        if "dask" in self._runner:
-            raise SetupError(_NO_DASK)
         options = list(self.beam_options)
         runner = None
         if self.is_local:
@@ -74,6 +69,7 @@ class Launch:
             runner = FnApiRunner(default_environment=processes)
         try:
             parsed = PipelineOptions(options)
+            require_runner(parsed)
             parsed.view_as(SetupOptions).save_main_session = False  # nothing of it is needed
             return beam.Pipeline(runner, options=parsed)
         except (ImportError, ValueError) as error:

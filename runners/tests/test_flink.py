@@ -45,6 +45,15 @@ def test_a_task_manager_killed_mid_job_costs_no_row_and_doubles_none(
     assert killed in {failure["taskManagerId"] for failure in flink.cluster.failures(job)}
 
 
+def test_a_job_that_nobody_waits_for_loads_what_it_staged(
+    flink: Flink, expected: OnOneMachine, tmp_path: Path
+) -> None:
+    there = Loading.fresh(expected.cloud)
+    balance(there.start(*flink.options, "--no_wait_until_finish", tmp=tmp_path / "there"))
+    wait_for(flink.cluster.is_idle, "the end of the job")
+    assert there.contents() == expected.contents
+
+
 def test_a_job_that_flink_gives_up_is_finished_by_the_next_run(
     flink: Flink, expected: OnOneMachine, tmp_path: Path
 ) -> None:

@@ -66,6 +66,18 @@ def test_servers_die_with_their_parent(how: signal.Signals, tmp_path: Path) -> N
     assert all(is_gone(url) for url in urls)
 
 
+def test_what_a_server_started_ends_with_it() -> None:
+    listen = "import socket, sys, time; s = socket.create_server(('', int(sys.argv[1]))); time.sleep(600)"
+
+    def command(port: int) -> list[str]:
+        return ["sh", "-c", '"$0" -c "$1" "$2" & wait', sys.executable, listen, str(port)]
+
+    server = Server(command, None)  # it has no path to ask: its port takes connections
+    assert _listens(server.url)
+    server.close()
+    assert is_gone(server.url)
+
+
 def test_a_thread_may_start_a_server_and_end() -> None:
     started: list[Server] = []
 

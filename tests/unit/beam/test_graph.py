@@ -128,10 +128,10 @@ def test_workers_fetch_the_keys_that_they_are_referred_to(
     [
         ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
         ("--runner=DataflowRunner", "Missing required option: project"),
-        (
-            "--runner=DaskRunner",
-            "^DaskRunner is refused, as it gives wrong results without a word: ",
-        ),
+        ("--runner=PortableRunner", "add --job_endpoint=HOST:PORT"),
+        ("--job_endpoint=127.0.0.1:1", "^No job service answers at 127.0.0.1:1: start it"),
+        ("--job_endpoint=nowhere", "^No job service answers at nowhere: start it"),
+        ("--runner=DaskRunner", "^DaskRunner is refused, as it gives wrong results without"),
         ("--runner=dask", "^DaskRunner is refused"),
         ("--runner=apache_beam.runners.dask.dask_runner.DaskRunner", "^DaskRunner is refused"),
     ],
