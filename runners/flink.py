@@ -128,9 +128,13 @@ class Cluster(Stoppable):
         """The jobs so far, with their vertices, as Flink's REST API tells of them."""
         return [self._ask(f"jobs/{job['id']}") for job in self._ask("jobs")["jobs"]]
 
+    def running(self) -> list[dict[str, Any]]:
+        """Those of the jobs that run."""
+        return [job for job in self.jobs() if job["state"] == "RUNNING"]
+
     def is_idle(self) -> bool:
         """Whether all jobs so far have ended."""
-        return all(job["status"] in _ENDED for job in self._ask("jobs")["jobs"])
+        return all(job["state"] in _ENDED for job in self.jobs())
 
     def last_job_s(self) -> float:
         """How long the latest job ran, in seconds."""

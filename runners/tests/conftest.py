@@ -76,6 +76,8 @@ def flink(cluster_and_pool: Flink) -> Iterator[Flink]:
     cluster.add_task_managers(TASK_MANAGERS - len(cluster.task_managers))
     yield cluster_and_pool
     proxy.clear()
+    for job in cluster.running():  # of a test that failed
+        cluster.cancel(job)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ HELD_READS = Fault(HANG, "GET", r"logs%2F.*alt=media", skip=5, times=1_000_000, 
 
 def hold_mid_job(flink: Flink) -> dict[str, Any]:
     """Waits until each task manager is held in the step Stage; gives the job."""
-    (job,) = wait_for(
-        lambda: [each for each in flink.cluster.jobs() if each["state"] == "RUNNING"], "a job"
-    )
+    (job,) = wait_for(flink.cluster.running, "a job")
     wait_for(lambda: flink.proxy.hits()[0] >= TASK_MANAGERS, "two reads that are held")
-    assert flink.cluster.staging_on(job) == sorted(flink.cluster.task_managers)
+    everywhere = sorted(flink.cluster.task_managers)
+    wait_for(lambda: flink.cluster.staging_on(job) == everywhere, "both at work")
     return job
 
 
@@ -48,8 +47,9 @@ def test_a_task_manager_killed_mid_job_costs_no_row_and_doubles_none(
 def test_a_job_that_nobody_waits_for_loads_what_it_staged(
     flink: Flink, expected: OnOneMachine, tmp_path: Path
 ) -> None:
-    there = Loading.fresh(expected.cloud)
+    there, before = Loading.fresh(expected.cloud), len(flink.cluster.jobs())
     balance(there.start(*flink.options, "--no_wait_until_finish", tmp=tmp_path / "there"))
+    wait_for(lambda: len(flink.cluster.jobs()) > before, "the job, which is on its way")
     wait_for(flink.cluster.is_idle, "the end of the job")
     assert there.contents() == expected.contents
 
