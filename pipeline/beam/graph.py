@@ -18,7 +18,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipeline.beam.launch import Launch, own_errors
+from pipeline.beam.launch import Launch
 from pipeline.beam.memory import keep_freed_memory
 from pipeline.beam.progress import ProgressFile
 from pipeline.engine import Engine
@@ -134,7 +134,7 @@ class Finish(beam.DoFn):  # type: ignore[misc]
 def run(job: Job, parts: Sequence[Work], launch: Launch) -> Staged:
     """Runs the job to its end; gives what was staged. Raises SetupError, ServiceError."""
     path = f"{job.staging}/{MANIFEST}"
-    with own_errors(), launch.pipeline() as pipeline:
+    with launch.plain_errors(), launch.pipeline() as pipeline:
         staged = _stage(pipeline, [BatchWork(job, parts)])
         _ = staged | "WriteManifest" >> beam.ParDo(WriteManifest(path))
     with open_file(path) as stream:
@@ -146,7 +146,7 @@ def run_alone(works: Sequence[BatchWork], ending: Ending, launch: Launch) -> Non
 
     Raises SetupError, ServiceError.
     """
-    with own_errors():
+    with launch.plain_errors():
         pipeline = launch.pipeline()
         _ = (
             _stage(pipeline, works)

@@ -73,8 +73,30 @@ class Launch:
             parsed.view_as(SetupOptions).save_main_session = False  # nothing of it is needed
             return beam.Pipeline(runner, options=parsed)
         except (ImportError, ValueError) as error:
-            why = " ".join(str(error).split())
-            raise SetupError(f"Beam refuses its options: {why}") from None
+            raise _refused(error) from None
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        """Gives errors of ours their type and words back: Beam adds to them, or passes on text.
+
+        What a runner elsewhere says before it has a job, and of a job that somebody ended, is put
+        into one sentence: raises SetupError, ServiceError. All else passes.
+        """
+        try:
+            yield
+        except Exception as error:
+            if found := _OWN_ERROR.search(f"{type(error).__name__}: {error}"):
+                raise _OWN_ERRORS[found[1]](found[2]) from None
+            if self.is_local:
+                raise
+            if isinstance(error, (ImportError, ValueError)):
+                raise _refused(error) from None
+            state = _ENDED.search(str(error))
+            if state and state[1] != "FAILED":
+                raise ServiceError(
+                    f"Beam's job ended in the state {state[1]}; running again does no harm."
+                ) from None
+            raise
 
     @property
     def _runner(self) -> str:
@@ -86,17 +108,11 @@ class Launch:
         return PipelineOptions(list(self.beam_options)).get_all_options(drop_default=True)
 
 
+def _refused(error: Exception) -> SetupError:
+    return SetupError(f"Beam refuses its options: {' '.join(str(error).split())}")
+
+
 _OWN_ERRORS = {error.__name__: error for error in (SetupError, ServiceError)}
 _OWN_ERROR = re.compile(rf"\b({'|'.join(_OWN_ERRORS)}): (.*?)(?: \[while running .*)?$", re.M)
-
-
-@contextmanager
-def own_errors() -> Iterator[None]:
-    """Gives errors of ours their type and words back: Beam adds to them, or passes on text."""
-    try:
-        yield
-    except Exception as error:
-        found = _OWN_ERROR.search(f"{type(error).__name__}: {error}")
-        if found is None:
-            raise
-        raise _OWN_ERRORS[found[1]](found[2]) from None
+_ENDED = re.compile(r"(?:failed in state|State:) ([A-Z]+)")
+"""How Beam's runners tell of a job that did not end well; of one that failed they tell more."""

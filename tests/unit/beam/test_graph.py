@@ -127,6 +127,7 @@ def test_workers_fetch_the_keys_that_they_are_referred_to(
     ("option", "said"),
     [
         ("--runner=Nonsense", "Unexpected pipeline runner: Nonsense"),
+        ("--runner=PrismRunner --prism_location=/nowhere", "Beam refuses its options: .*/nowhere"),
         ("--runner=DataflowRunner", "Missing required option: project"),
         ("--runner=PortableRunner", "add --job_endpoint=HOST:PORT"),
         ("--job_endpoint=127.0.0.1:1", "^No job service answers at 127.0.0.1:1: start it"),
@@ -138,5 +139,5 @@ def test_workers_fetch_the_keys_that_they_are_referred_to(
 )
 def test_a_runner_that_beam_refuses_is_wrong_set_up(job: Job, option: str, said: str) -> None:
     with pytest.raises(SetupError, match=said) as raised:
-        run(job, [], Launch(beam_options=(option,)))
+        run(job, [], Launch(beam_options=option.split()))
     assert "\n" not in str(raised.value)
