@@ -13,9 +13,8 @@ from pipeline import schemas
 from pipeline.errors import SetupError
 from pipeline.warehouses.bigquery_tables import TableOptions, Tables
 from tests.cloud import Cloud
-from tests.logs import NOON_US, SECOND_US, log
 from tests.warehouses.bench import MAIL, NEWS, Bench, meanwhile
-from tests.warehouses.builders import MIXED, assert_balanced, view
+from tests.warehouses.builders import MIXED, assert_balanced
 
 DAY_MS = 86_400_000
 Field = bigquery.SchemaField
@@ -110,19 +109,6 @@ def test_the_bookkeeping_stays_whatever_is_asked_of_views(
     else:
         by = made.time_partitioning
         assert (by.type_, by.field, by.expiration_ms) == ("DAY", partitions, None)
-
-
-def test_more_hours_than_a_job_may_fill_are_parked_until_the_table_is_by_day(bench: Bench) -> None:
-    hours = [NOON_US + hour * 3600 * SECOND_US for hour in range(4001)]
-    bench.cloud.put("a.log", log(*(view(str(at), time_us=at) for at in hours)))
-    hourly = bench.having(tables=TableOptions("hour"))
-    report = hourly.run()
-    assert report.parked == {NEWS: 4001}
-    assert report.parked_why[NEWS].startswith("BigQuery says: Too many partitions produced by load")
-    drop(bench)
-    make(bench, Field("timestamp", "TIMESTAMP"))
-    assert hourly.run().unparked == {NEWS: 4001}
-    assert_balanced(bench)
 
 
 # Tables that are there
