@@ -54,11 +54,14 @@ def _lots(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
         if shard.table == "event":
             by_destination[shard.destination].append(shard)
     lot: list[Shard] = []
+    rows = 0
     for some in by_destination.values():
-        if lot and sum(shard.rows for shard in (*lot, *some)) > _ROWS_OF_LOT:
+        more = sum(shard.rows for shard in some)
+        if lot and rows + more > _ROWS_OF_LOT:
             yield lot
-            lot = []
+            lot, rows = [], 0
         lot += some
+        rows += more
     if lot:
         yield lot
 

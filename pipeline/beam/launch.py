@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import apache_beam as beam
@@ -103,7 +104,7 @@ class Launch:
         """What the options say of the runner, in lower case: Beam takes short and whole names."""
         return str(self._given.get("runner", "")).lower()
 
-    @property
+    @cached_property
     def _given(self) -> dict[str, Any]:
         return PipelineOptions(list(self.beam_options)).get_all_options(drop_default=True)
 
